@@ -74,14 +74,14 @@ inline uint32_t RefsOf(uint64_t word) { return static_cast<uint32_t>((word & kRe
 inline bool IsResident(uint64_t word) { return (word & kResident) != 0; }
 
 // Where the evictor keeps an entry.
-enum class QueuedIn : uint8_t { kNone, kPolicy, kOutgoing };
+enum class QueuedIn : uint8_t { kNone, kPolicy, kOutgoing, kToSpill };
 
-inline constexpr uint64_t kNoOffset = ~uint64_t{0};
+inline constexpr uint64_t kNoBytes = ~uint64_t{0};  // an offset: there are no bytes in memory
 
 struct alignas(64) Entry {
   std::atomic<uint64_t> word{0};
   std::atomic<uint64_t> id{0};  // 0 while free
-  uint64_t offset = kNoOffset;  // of the bytes in the arena; kNoOffset while there are none
+  uint64_t offset = kNoBytes;  // of the bytes in the arena
   uint64_t size = 0;            // payload bytes
   uint64_t ticket = 0;          // on the spill tier, 0 for none; guarded by the stripe lock
   uint32_t slot = 0;            // index of this entry; constant
