@@ -1,8 +1,8 @@
 // A fair queue of those who wait for room in memory.
 //
-// Strictly first come, first served: only the head of the queue is told to try, and a newcomer queues
-// when anybody waits, so that a large request is not starved by small ones. Every wait ends by a
-// deadline, and the number of waiters is bounded.
+// Strictly first come, first served: only the head of the queue is told to try, and a newcomer
+// queues when anybody waits, so that a large request is not starved by small ones. Every wait ends
+// by a deadline, and the number of waiters is bounded.
 //
 //     if (queue.empty() && TryPut()) return absl::OkStatus();        // nobody waits: the fast path
 //     AdmissionQueue::Ticket ticket(&queue);
@@ -15,9 +15,9 @@
 //       }
 //     }
 //
-// Whoever makes room calls NotifyRoom afterwards. No wake-up is lost provided that room is made, and
-// looked for, under one lock or by atomic read-modify-writes of one word: a ticket is told to try after
-// it has entered, so it either sees the room or is seen by NotifyRoom.
+// Whoever makes room calls NotifyRoom afterwards. No wake-up is lost provided that room is made,
+// and looked for, under one lock or by atomic read-modify-writes of one word: a ticket is told to
+// try after it has entered, so it either sees the room or is seen by NotifyRoom.
 #ifndef SPILLWAY_STORE_INTERNAL_MEMORY_ADMISSION_QUEUE_H_
 #define SPILLWAY_STORE_INTERNAL_MEMORY_ADMISSION_QUEUE_H_
 

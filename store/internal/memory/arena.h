@@ -1,16 +1,16 @@
-// Payload memory: blocks inside one region of address space, every touched page of which is charged to
-// the memory budget.
+// Payload memory: blocks inside one region of address space, every touched page of which is charged
+// to the memory budget.
 //
 //     Arena(options) ── region of address space, far larger than the budget
 //       │  small blocks (<= 64 KiB): spans of up to 64 blocks of one size, size_classes.h
 //       │  large blocks: runs of whole pages
 //       └─ tables outside the region, growing with use
 //
-// A page is *committed* from the moment it is charged to the budget (MemoryUse::kArena), before it is
-// touched for the first time, until it was given back to the system: so the region's resident set never
-// exceeds committed_bytes. Committed pages are kept and reused by any size they fit. When the budget
-// has no more, an allocation first gives back committed pages that hold no payload and then commits as
-// many elsewhere.
+// A page is *committed* from the moment it is charged to the budget (MemoryUse::kArena), before it
+// is touched for the first time, until it was given back to the system: so the region's resident
+// set never exceeds committed_bytes. Committed pages are kept and reused by any size they fit. When
+// the budget has no more, an allocation first gives back committed pages that hold no payload and
+// then commits as many elsewhere.
 //
 // A block is named by its offset in the region. Typical use by the store:
 //
@@ -20,10 +20,10 @@
 //     ...
 //     arena->Free(offset, size);
 //
-// Fragmentation never makes this loop fail: with everything freed, any size up to the budget can be had.
-// If free_committed_bytes is large while Allocate refuses, small objects are spread thin over their
-// pages; CollectSparse names those whose eviction, or move to another block, brings whole pages back
-// soonest.
+// Fragmentation never makes this loop fail: with everything freed, any size up to the budget can be
+// had. If free_committed_bytes is large while Allocate refuses, small objects are spread thin over
+// their pages; CollectSparse names those whose eviction, or move to another block, brings whole
+// pages back soonest.
 #ifndef SPILLWAY_STORE_INTERNAL_MEMORY_ARENA_H_
 #define SPILLWAY_STORE_INTERNAL_MEMORY_ARENA_H_
 
@@ -44,20 +44,22 @@ inline constexpr uint64_t kNoOffset = std::numeric_limits<uint64_t>::max();
 // Every block starts at a multiple of this.
 inline constexpr uint64_t kBlockAlignment = 64;
 
-// What the caller attaches to a block so that CollectSparse can name it: the index of its entry, say.
+// What the caller attaches to a block so that CollectSparse can name it: the index of its entry,
+// say.
 using BlockTag = uint32_t;
 inline constexpr BlockTag kNoTag = 0xffffffffu;
 
 struct ArenaOptions {
   // Address space to reserve. 0: 16 times the budget's limit, at least 4 GiB. If the system refuses
-  // that much, it is halved down to 4 times the limit. The sum of all blocks alive at once, spread as
-  // they may be, has to find place in it.
+  // that much, it is halved down to 4 times the limit. The sum of all blocks alive at once, spread
+  // as they may be, has to find place in it.
   uint64_t region_bytes = 0;
-  // Back the region with transparent huge pages. Pages are then committed, and given back, 2 MiB at a
-  // time: cheaper to touch, coarser to share among sizes. For limits of a few hundred MiB and more.
+  // Back the region with transparent huge pages. Pages are then committed, and given back, 2 MiB at
+  // a time: cheaper to touch, coarser to share among sizes. For limits of a few hundred MiB and
+  // more.
   bool huge_pages = false;
-  // Independent sets of spans that threads are spread over, a power of two; 0 chooses by the number of
-  // processors and the limit. More scale better and hold a little more memory.
+  // Independent sets of spans that threads are spread over, a power of two; 0 chooses by the number
+  // of processors and the limit. More scale better and hold a little more memory.
   uint32_t shards = 0;
   // Remember each small block's tag: 4 bytes per block. Without, CollectSparse finds nothing.
   bool tags = true;
@@ -104,14 +106,14 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // Returns the offset of a block of at least `size` bytes (0 is taken as 1), its contents undefined,
-  // or kNoOffset if there are not enough free pages and the budget does not give more: evict something
-  // and try again. Never waits.
+  // Returns the offset of a block of at least `size` bytes (0 is taken as 1), its contents
+  // undefined, or kNoOffset if there are not enough free pages and the budget does not give more:
+  // evict something and try again. Never waits.
   uint64_t Allocate(uint64_t size, BlockTag tag = kNoTag,
                     AllocateEffort effort = AllocateEffort::kReclaim);
 
-  // Frees the block at `offset`. `size` is what was asked for, or what ShrinkInPlace made of it; that
-  // it fits the block found at `offset`, and that the block is allocated, is CHECKed.
+  // Frees the block at `offset`. `size` is what was asked for, or what ShrinkInPlace made of it;
+  // that it fits the block found at `offset`, and that the block is allocated, is CHECKed.
   void Free(uint64_t offset, uint64_t size);
 
   // The block of `old_size` bytes will hold only its first `new_size` from now on. Returns how many
@@ -136,23 +138,24 @@ class Arena {
 
   // committed_bytes alone; one atomic load.
   uint64_t committed_bytes() const;
-  // Bytes in committed pages that hold no block at all, and that Trim could therefore give back. A few
-  // atomic loads.
+  // Bytes in committed pages that hold no block at all, and that Trim could therefore give back. A
+  // few atomic loads.
   uint64_t reclaimable_bytes() const;
 
-  // Gives free committed pages back to the system and to the budget until `want_bytes` are returned or
-  // none is left. Returns the bytes.
+  // Gives free committed pages back to the system and to the budget until `want_bytes` are returned
+  // or none is left. Returns the bytes.
   uint64_t Trim(uint64_t want_bytes);
 
-  // Commits and touches up to `bytes` of fresh pages, for the first objects not to pay for it. Returns
-  // how many the budget granted.
+  // Commits and touches up to `bytes` of fresh pages, for the first objects not to pay for it.
+  // Returns how many the budget granted.
   uint64_t Prefault(uint64_t bytes);
 
-  // Appends the tags of up to `tags_max` blocks that stand in the sparsest spans, span by span: if all
-  // of them are freed or moved, at least as many bytes of whole pages come free as returned. Stops when
-  // that reaches `want_bytes`. Spans named here take no new blocks while others have room, so a block
-  // may be moved by allocating its new place and freeing the old one. A span is not named twice unless
-  // it has been used anew in between. Blocks may be freed by others meanwhile, and tags with them.
+  // Appends the tags of up to `tags_max` blocks that stand in the sparsest spans, span by span: if
+  // all of them are freed or moved, at least as many bytes of whole pages come free as returned.
+  // Stops when that reaches `want_bytes`. Spans named here take no new blocks while others have
+  // room, so a block may be moved by allocating its new place and freeing the old one. A span is
+  // not named twice unless it has been used anew in between. Blocks may be freed by others
+  // meanwhile, and tags with them.
   uint64_t CollectSparse(uint64_t want_bytes, size_t tags_max, std::vector<BlockTag>* tags);
 
  private:

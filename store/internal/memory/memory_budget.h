@@ -1,8 +1,8 @@
 // One byte budget for everything the store allocates.
 //
 // Bytes are acquired before the memory is allocated and released after it was freed, each under the
-// name of its use. The budget never grants beyond its limit; when the limit is lowered below what is in
-// use, nothing is granted until enough has been released.
+// name of its use. The budget never grants beyond its limit; when the limit is lowered below what
+// is in use, nothing is granted until enough has been released.
 //
 //     std::optional<Reservation> room = budget.TryReserve(MemoryUse::kRestoreBuffers, 1 << 20);
 //     if (!room) ...make room and try again, or wait in an AdmissionQueue...
@@ -26,14 +26,14 @@ namespace spillway {
 
 // What bytes of the budget are used for.
 enum class MemoryUse : uint8_t {
-  kArena = 0,      // committed payload pages: payload, its rounding, and pages kept for reuse
-  kArenaMetadata,  // the allocator's own tables
-  kEntries,        // entries of objects
-  kIndex,          // lookup by id and by name
-  kPolicy,         // the eviction policy
-  kSpillBuffers,   // writes in flight
+  kArena = 0,       // committed payload pages: payload, its rounding, and pages kept for reuse
+  kArenaMetadata,   // the allocator's own tables
+  kEntries,         // entries of objects
+  kIndex,           // lookup by id and by name
+  kPolicy,          // the eviction policy
+  kSpillBuffers,    // writes in flight
   kRestoreBuffers,  // reads in flight
-  kBackend,        // the spill backend, RocksDB included
+  kBackend,         // the spill backend, RocksDB included
   kOther,
   kCount,
 };
@@ -56,8 +56,8 @@ struct MemorySnapshot {
 
 class MemoryBudget;
 
-// Owns bytes of a budget and releases them when it goes. Move-only; empty after it was moved from. The
-// budget must outlive it.
+// Owns bytes of a budget and releases them when it goes. Move-only; empty after it was moved from.
+// The budget must outlive it.
 //
 // Thread-safety: compatible, as an int.
 class Reservation {
@@ -105,8 +105,8 @@ class MemoryBudget {
   // Reserves `bytes`, or nullopt if that would pass the limit.
   [[nodiscard]] std::optional<Reservation> TryReserve(MemoryUse use, uint64_t bytes);
 
-  // The same for owners that keep the count themselves: what was acquired must be released under the
-  // same use, in any portions.
+  // The same for owners that keep the count themselves: what was acquired must be released under
+  // the same use, in any portions.
   [[nodiscard]] bool TryAcquire(MemoryUse use, uint64_t bytes);
   void Release(MemoryUse use, uint64_t bytes);
 

@@ -1,9 +1,9 @@
-// A lock for critical sections of a few nanoseconds: one byte, one atomic exchange to lock, one plain
-// store to unlock.
+// A lock for critical sections of a few nanoseconds: one byte, one atomic exchange to lock, one
+// plain store to unlock.
 //
-// A waiting thread spins for a short while, then yields the processor, and in the end sleeps a little
-// between attempts, so that a holder that lost its processor gets it back. No fairness. Nothing that
-// blocks, allocates or makes a system call belongs under it.
+// A waiting thread spins for a short while, then yields the processor, and in the end sleeps a
+// little between attempts, so that a holder that lost its processor gets it back. No fairness.
+// Nothing that blocks, allocates or makes a system call belongs under it.
 #ifndef SPILLWAY_STORE_INTERNAL_MEMORY_SPIN_LOCK_H_
 #define SPILLWAY_STORE_INTERNAL_MEMORY_SPIN_LOCK_H_
 
@@ -31,11 +31,12 @@ class ABSL_LOCKABLE SpinLock {
 
   void Unlock() ABSL_UNLOCK_FUNCTION() { held_.store(false, std::memory_order_release); }
 
-  // Tells the analysis that the calling thread holds the lock; checks no more than that somebody does.
+  // Tells the analysis that the calling thread holds the lock; checks no more than that somebody
+  // does.
   void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() {}
 
  private:
-  void LockSlow();
+  void LockSlow() ABSL_NO_THREAD_SAFETY_ANALYSIS;
 
   std::atomic<bool> held_{false};
 };
