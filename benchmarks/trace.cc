@@ -51,8 +51,8 @@ Source SourceOf(std::FILE* file) {
 
 // What `head` and then `rest` give.
 Source Concatenated(std::string head, Source rest) {
-  return [head = std::move(head), offset = size_t{0},
-          rest = std::move(rest)](char* out, size_t bytes_max) mutable -> absl::StatusOr<size_t> {
+  return [head = std::move(head), offset = size_t{0}, rest = std::move(rest)](
+             char* out, size_t bytes_max) mutable -> absl::StatusOr<size_t> {
     if (offset == head.size()) return rest(out, bytes_max);
     const size_t taken = std::min(bytes_max, head.size() - offset);
     std::memcpy(out, head.data() + offset, taken);
@@ -129,8 +129,7 @@ absl::Status ReadNumbers(const Source& source, absl::string_view what, uint64_t 
     if (!taken.ok()) return taken.status();
     if (*taken < wanted * 4) {
       return absl::InvalidArgumentError(absl::StrCat("the header promises ", count, " of ", what,
-                                                     ", the file ends after ",
-                                                     done + *taken / 4));
+                                                     ", the file ends after ", done + *taken / 4));
     }
     for (size_t i = 0; i < wanted; ++i) {
       absl::Status status = use(done + i, Load32(&block[i * 4]));
@@ -156,9 +155,8 @@ absl::StatusOr<Trace> ParseBinary(const Source& source, const TraceReadOptions& 
     return absl::InvalidArgumentError(absl::StrCat("unknown flags ", flags));
   }
   if (requests > options.requests_max) {
-    return absl::ResourceExhaustedError(absl::StrCat("the header promises ", requests,
-                                                     " requests, the limit is ",
-                                                     options.requests_max));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the header promises ", requests, " requests, the limit is ", options.requests_max));
   }
   if (objects > kObjectsMax) return absl::InvalidArgumentError("too many objects");
 
@@ -171,8 +169,8 @@ absl::StatusOr<Trace> ParseBinary(const Source& source, const TraceReadOptions& 
   if (!status.ok()) return status;
   const auto add_request = [&](uint64_t i, uint32_t object) {
     if (object >= objects) {
-      return absl::InvalidArgumentError(absl::StrCat("request ", i, " is of object ", object,
-                                                     ", there are ", objects));
+      return absl::InvalidArgumentError(
+          absl::StrCat("request ", i, " is of object ", object, ", there are ", objects));
     }
     if (i < options.take_requests_max) trace.requests.push_back(object);
     return absl::OkStatus();
@@ -180,8 +178,8 @@ absl::StatusOr<Trace> ParseBinary(const Source& source, const TraceReadOptions& 
   status = ReadNumbers(source, "object_id", requests, add_request);
   if (!status.ok()) return status;
   if ((flags & kFlagTimes) != 0) {
-    status = ReadNumbers(source, "dt_ms", requests,
-                         [](uint64_t, uint32_t) { return absl::OkStatus(); });
+    status =
+        ReadNumbers(source, "dt_ms", requests, [](uint64_t, uint32_t) { return absl::OkStatus(); });
     if (!status.ok()) return status;
   }
   char extra;

@@ -7,7 +7,8 @@
 //     u32 object_size[n_objects];    an object keeps its size
 //     u32 object_id[n_requests];     dense, below n_objects
 //     u32 dt_ms[n_requests];         only if flags & 1; skipped here
-//   CSV: one request a line, `id,size`, both unsigned decimal; further fields, empty lines, a first line
+//   CSV: one request a line, `id,size`, both unsigned decimal; further fields, empty lines, a first
+//   line
 //     that does not begin with a digit, and lines that begin with '#' are skipped. An id keeps the
 //     size that it first came with.
 #ifndef SPILLWAY_BENCHMARKS_TRACE_H_
@@ -37,9 +38,9 @@ struct TraceReadOptions {
 };
 
 // Reads a trace. The trace is named after the file, without folder and extensions.
-// NotFound if the file cannot be opened; InvalidArgument, with the position, if it is not a trace, is
-// cut short, has bytes left over, or contradicts itself; ResourceExhausted beyond the options' limits.
-// Memory is taken as data arrives, never on the word of a header.
+// NotFound if the file cannot be opened; InvalidArgument, with the position, if it is not a trace,
+// is cut short, has bytes left over, or contradicts itself; ResourceExhausted beyond the options'
+// limits. Memory is taken as data arrives, never on the word of a header.
 absl::StatusOr<Trace> ReadTrace(const std::string& path, const TraceReadOptions& options = {});
 
 // The same from bytes in memory.

@@ -103,8 +103,7 @@ class Replay {
 absl::StatusOr<ReplayResult> ReplayTrace(const Trace& trace, std::string_view policy_name,
                                          uint64_t capacity_bytes) {
   ArrayHitMarks marks(trace.object_size_bytes.size());
-  absl::StatusOr<std::unique_ptr<EvictionPolicy>> policy =
-      MakeEvictionPolicy(policy_name, &marks);
+  absl::StatusOr<std::unique_ptr<EvictionPolicy>> policy = MakeEvictionPolicy(policy_name, &marks);
   if (!policy.ok()) return policy.status();
   return Replay(trace, policy->get(), &marks, capacity_bytes).Run();
 }

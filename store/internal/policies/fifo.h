@@ -1,7 +1,7 @@
 // First in, first out: hits are not heard of, the object that has been resident longest leaves.
 //
-// Source: L. A. Belady, "A study of replacement algorithms for a virtual-storage computer", IBM Systems
-// Journal 5(2), 1966.
+// Source: L. A. Belady, "A study of replacement algorithms for a virtual-storage computer", IBM
+// Systems Journal 5(2), 1966.
 #ifndef SPILLWAY_STORE_INTERNAL_POLICIES_FIFO_H_
 #define SPILLWAY_STORE_INTERNAL_POLICIES_FIFO_H_
 

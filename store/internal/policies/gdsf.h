@@ -1,5 +1,5 @@
-// GreedyDual-Size-Frequency: the object with the lowest L + count x 10^6 / size leaves, and L becomes
-// its priority, so that what has not been hit for long is overtaken by what is new.
+// GreedyDual-Size-Frequency: the object with the lowest L + count x 10^6 / size leaves, and L
+// becomes its priority, so that what has not been hit for long is overtaken by what is new.
 //
 // Source: L. Cherkasova, "Improving WWW proxies performance with Greedy-Dual-Size-Frequency caching
 // policy", HP Laboratories report 98-69R1, 1998.
@@ -8,7 +8,7 @@
 
 #include "store/eviction_policy.h"
 #include "store/internal/policies/resident_table.h"
-#include "store/internal/slab_vector.h"
+#include "store/internal/policies/slab_vector.h"
 
 namespace spillway::internal {
 

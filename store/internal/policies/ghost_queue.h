@@ -1,7 +1,7 @@
 // GhostQueue: the keys of objects that left, oldest forgotten first, worth a given number of bytes.
 //
-// Exact: no fingerprints, no false hits. A key costs 24 bytes and its share of the index, which is why
-// the number of keys is bounded too.
+// Exact: no fingerprints, no false hits. A key costs 24 bytes and its share of the index, which is
+// why the number of keys is bounded too.
 //
 // Thread-safety: none.
 #ifndef SPILLWAY_STORE_INTERNAL_POLICIES_GHOST_QUEUE_H_
@@ -11,7 +11,7 @@
 #include <memory>
 
 #include "store/internal/policies/resident_table.h"
-#include "store/internal/slab_vector.h"
+#include "store/internal/policies/slab_vector.h"
 
 namespace spillway::internal {
 
@@ -32,9 +32,7 @@ class GhostQueue {
 
   uint64_t objects() const { return objects_; }
   uint64_t bytes() const { return bytes_; }
-  uint64_t MemoryBytes() const {
-    return ghosts_.MemoryBytes() + buckets_count_ * sizeof(uint32_t);
-  }
+  uint64_t MemoryBytes() const { return ghosts_.MemoryBytes() + buckets_count_ * sizeof(uint32_t); }
 
  private:
   struct Ghost {

@@ -1,5 +1,5 @@
-// A cheap mix of the bits of an object's key. Keys are counters, so that the identity would do badly
-// in a table of which only the top bits are used.
+// A cheap mix of the bits of an object's key. Keys are counters, so that the identity would do
+// badly in a table of which only the top bits are used.
 #ifndef SPILLWAY_STORE_INTERNAL_POLICIES_KEY_HASH_H_
 #define SPILLWAY_STORE_INTERNAL_POLICIES_KEY_HASH_H_
 

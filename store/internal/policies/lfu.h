@@ -1,14 +1,14 @@
 // Least frequently used, with counts in the cache only and without aging: of the objects with the
 // lowest count, the one that reached that count first leaves.
 //
-// Source of the O(1) arrangement, a list of counts each with its list of objects: K. Shah, A. Mitra,
-// D. Matani, "An O(1) algorithm for implementing the LFU cache eviction scheme", 2010.
+// Source of the O(1) arrangement, a list of counts each with its list of objects: K. Shah, A.
+// Mitra, D. Matani, "An O(1) algorithm for implementing the LFU cache eviction scheme", 2010.
 #ifndef SPILLWAY_STORE_INTERNAL_POLICIES_LFU_H_
 #define SPILLWAY_STORE_INTERNAL_POLICIES_LFU_H_
 
 #include "store/eviction_policy.h"
 #include "store/internal/policies/resident_table.h"
-#include "store/internal/slab_vector.h"
+#include "store/internal/policies/slab_vector.h"
 
 namespace spillway::internal {
 

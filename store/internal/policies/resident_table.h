@@ -1,7 +1,7 @@
 // ResidentTable: what an eviction policy remembers of the resident objects, by slot.
 //
-// A policy derives its node from ResidentNode (or LinkedNode, if it keeps objects in lists) and adds
-// what it needs; the table tells present slots from absent ones and counts objects and bytes.
+// A policy derives its node from ResidentNode (or LinkedNode, if it keeps objects in lists) and
+// adds what it needs; the table tells present slots from absent ones and counts objects and bytes.
 //
 // Thread-safety: none.
 #ifndef SPILLWAY_STORE_INTERNAL_POLICIES_RESIDENT_TABLE_H_
@@ -12,12 +12,12 @@
 #include "absl/container/flat_hash_map.h"
 #include "glog/logging.h"
 #include "store/eviction_policy.h"
-#include "store/internal/slab_vector.h"
+#include "store/internal/policies/slab_vector.h"
 
 namespace spillway::internal {
 
-// The size in four bytes, so that a node of an object costs little. The few objects of 2 GiB and more
-// have theirs in a side table.
+// The size in four bytes, so that a node of an object costs little. The few objects of 2 GiB and
+// more have theirs in a side table.
 struct ResidentNode {
   static constexpr uint32_t kAbsent = 0x7fffffff;
   static constexpr uint32_t kLarge = 0x7ffffffe;

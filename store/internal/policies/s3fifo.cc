@@ -5,7 +5,7 @@
 namespace spillway::internal {
 namespace {
 
-constexpr int kHitsToMain = 2;    // in the small queue
+constexpr int kHitsToMain = 2;     // in the small queue
 constexpr int kMainRoundsMax = 3;  // that hits can earn at once
 
 // More ghosts than this multiple of the most objects ever resident are not kept, however small they

@@ -1,6 +1,6 @@
-// S3-FIFO: new objects pass through a small queue (a tenth of the bytes) and leave it quickly unless
-// they were hit; those that were, and those that come back soon after they left, live in the main
-// queue, where a hit earns another round.
+// S3-FIFO: new objects pass through a small queue (a tenth of the bytes) and leave it quickly
+// unless they were hit; those that were, and those that come back soon after they left, live in the
+// main queue, where a hit earns another round.
 //
 // Source: J. Yang, Y. Zhang, Z. Qiu, Y. Yue, K. V. Rashmi, "FIFO queues are all you need for cache
 // eviction", SOSP 2023.
@@ -29,9 +29,7 @@ class S3FifoPolicy final : public EvictionPolicy {
   void Readmit(SlotIndex slot, uint64_t key, uint64_t size_bytes) override;
   uint64_t objects() const override { return residents_.objects(); }
   uint64_t bytes() const override { return residents_.bytes(); }
-  uint64_t MemoryBytes() const override {
-    return residents_.MemoryBytes() + ghosts_.MemoryBytes();
-  }
+  uint64_t MemoryBytes() const override { return residents_.MemoryBytes() + ghosts_.MemoryBytes(); }
 
  private:
   // A node's tag says that the object is in the main queue.

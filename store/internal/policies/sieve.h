@@ -1,5 +1,6 @@
-// SIEVE: a queue, a visited mark per object, and a hand that sweeps from the tail to the head, spares
-// visited objects once, and evicts the first that was not visited. Survivors keep their place.
+// SIEVE: a queue, a visited mark per object, and a hand that sweeps from the tail to the head,
+// spares visited objects once, and evicts the first that was not visited. Survivors keep their
+// place.
 //
 // Source: Y. Zhang, J. Yang, Y. Yue, Y. Vigfusson, K. V. Rashmi, "SIEVE is simpler than LRU: an
 // efficient turn-key eviction algorithm for web caches", NSDI 2024.

@@ -1,8 +1,8 @@
 // SlabVector: an array that grows in fixed-size chunks.
 //
 // What it is for: per-slot state of the hot tier, which must cost what it holds. A std::vector that
-// doubles wastes up to half of its memory and moves everything when it grows; here at most one chunk
-// is unused, and an element never moves.
+// doubles wastes up to half of its memory and moves everything when it grows; here at most one
+// chunk is unused, and an element never moves.
 //
 // Thread-safety: none.
 #ifndef SPILLWAY_STORE_INTERNAL_SLAB_VECTOR_H_
@@ -35,7 +35,9 @@ class SlabVector {
   }
 
   // REQUIRES: index < size().
-  T& operator[](size_t index) { return chunks_[index >> kChunkShift][index & (kChunkElements - 1)]; }
+  T& operator[](size_t index) {
+    return chunks_[index >> kChunkShift][index & (kChunkElements - 1)];
+  }
   const T& operator[](size_t index) const {
     return chunks_[index >> kChunkShift][index & (kChunkElements - 1)];
   }
