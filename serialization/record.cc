@@ -94,7 +94,7 @@ void EncodeRecordHeader(const RecordHeader& header, char* out) {
   PutLittleEndian<uint64_t>(XXH3_64bits(out, kChecksumAt), out + kChecksumAt);
 }
 
-absl::Status DecodeRecordHeader(absl::string_view record, RecordHeader* header) {
+absl::Status DecodeRecordHeaderOnly(absl::string_view record, RecordHeader* header) {
   if (record.size() < kRecordHeaderBytes) {
     return absl::DataLossError(absl::StrCat("record of ", record.size(),
                                             " bytes is shorter than its header of ",
@@ -132,6 +132,12 @@ absl::Status DecodeRecordHeader(absl::string_view record, RecordHeader* header) 
     return absl::DataLossError(
         absl::StrCat("record of object ", header->object_id, " ", contradiction));
   }
+  return absl::OkStatus();
+}
+
+absl::Status DecodeRecordHeader(absl::string_view record, RecordHeader* header) {
+  absl::Status status = DecodeRecordHeaderOnly(record, header);
+  if (!status.ok()) return status;
   if (header->stored_bytes != record.size() - kRecordHeaderBytes) {
     return absl::DataLossError(absl::StrCat(
         "record of object ", header->object_id, " chunk ", header->chunk_number, " holds ",

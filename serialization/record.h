@@ -63,6 +63,9 @@ void EncodeRecordHeader(const RecordHeader& header, char* out);
 // itself. On success header->stored_bytes + kRecordHeaderBytes == record.size().
 absl::Status DecodeRecordHeader(absl::string_view record, RecordHeader* header);
 
+// The same for a header that stands alone: what follows it in `bytes` is not looked at.
+absl::Status DecodeRecordHeaderOnly(absl::string_view bytes, RecordHeader* header);
+
 }  // namespace spillway
 
 #endif  // SPILLWAY_SERIALIZATION_RECORD_H_

@@ -75,6 +75,11 @@ class MemoryBackend final : public SpillBackend {
 
   bool WaitForReclaim(int64_t) override { return true; }
 
+  absl::StatusOr<uint64_t> ReserveObjectIds(uint64_t count) override {
+    MutexLock lock(&mutex_);
+    return std::exchange(next_object_id_, next_object_id_ + count);
+  }
+
   absl::Status Close() override {
     MutexLock lock(&mutex_);
     closed_ = true;
@@ -143,6 +148,7 @@ class MemoryBackend final : public SpillBackend {
   mutable Mutex mutex_;
   std::map<SpillTicket, Record> records_ ABSL_GUARDED_BY(mutex_);
   SpillTicket next_ticket_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t next_object_id_ ABSL_GUARDED_BY(mutex_) = 1;
   SpillUsage usage_ ABSL_GUARDED_BY(mutex_);
   absl::Status health_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

@@ -128,6 +128,10 @@ class SpillBackend {
   // for a tidy end.
   virtual bool WaitForReclaim(int64_t timeout_ms) = 0;
 
+  // Takes `count` consecutive object ids that were never taken in this directory, by this process or an
+  // earlier one, and returns the first. On disk when it returns; take many at a time.
+  virtual absl::StatusOr<uint64_t> ReserveObjectIds(uint64_t count) = 0;
+
   // Ends background work and closes files. Later calls answer Unavailable. Idempotent.
   virtual absl::Status Close() = 0;
 };
