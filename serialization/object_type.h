@@ -15,8 +15,9 @@ enum class Encoding : uint8_t {
 
 // Stable across processes, builds and compilers.
 struct ObjectType {
-  uint64_t type_id = 0;      // hash of the type's stable name; 0 is raw bytes
-  uint64_t fingerprint = 0;  // hash of the schema; payloads of another one may not be readable as this
+  uint64_t type_id = 0;  // hash of the type's stable name; 0 is raw bytes
+  uint64_t fingerprint =
+      0;  // hash of the schema; payloads of another one may not be readable as this
   Encoding encoding = Encoding::kRaw;
 
   friend bool operator==(const ObjectType&, const ObjectType&) = default;

@@ -46,8 +46,8 @@ T GetLittleEndian(const char* in) {
   return value;
 }
 
-// Why the header cannot be right, or nullptr. Both sides of the disk ask: a header that fails here is
-// never written, and is never believed.
+// Why the header cannot be right, or nullptr. Both sides of the disk ask: a header that fails here
+// is never written, and is never believed.
 const char* Contradiction(const RecordHeader& header) {
   if (header.object_id == 0) return "has no object id";
   if (header.type.encoding > Encoding::kCustom) return "has an unknown encoding";
@@ -76,8 +76,8 @@ uint32_t ChunkCount(uint64_t payload_bytes, uint32_t chunk_stride_bytes) {
 
 void EncodeRecordHeader(const RecordHeader& header, char* out) {
   const char* contradiction = Contradiction(header);
-  CHECK(contradiction == nullptr)
-      << "record of object " << header.object_id << " " << contradiction;
+  CHECK(contradiction == nullptr) << "record of object " << header.object_id << " "
+                                  << contradiction;
   PutLittleEndian<uint32_t>(kRecordMagic, out + kMagicAt);
   out[kVersionAt] = static_cast<char>(kRecordVersion);
   out[kEncodingAt] = static_cast<char>(header.type.encoding);

@@ -103,9 +103,9 @@ class MemoryBackend final : public SpillBackend {
       return result;
     }
     if (options_.spill_limit_bytes != 0 && usage_.held_bytes + size > options_.spill_limit_bytes) {
-      result.status = health_ = absl::ResourceExhaustedError(
-          absl::StrCat("the spill limit of ", options_.spill_limit_bytes, " bytes is reached: ",
-                       usage_.held_bytes, " bytes are held, ", size, " more do not fit"));
+      result.status = health_ = absl::ResourceExhaustedError(absl::StrCat(
+          "the spill limit of ", options_.spill_limit_bytes,
+          " bytes is reached: ", usage_.held_bytes, " bytes are held, ", size, " more do not fit"));
       return result;
     }
     health_ = absl::OkStatus();
@@ -134,9 +134,9 @@ class MemoryBackend final : public SpillBackend {
         record.payload.size() != read.out.size()) {
       ++usage_.damaged_records;
       return absl::DataLossError(absl::StrCat(
-          "object ", read.object_id, ": the record at spill ticket ", read.ticket,
-          " is of object ", record.object_id, " and ", record.payload.size(), " bytes, asked for ",
-          read.out.size(), " bytes of type ", read.type.type_id));
+          "object ", read.object_id, ": the record at spill ticket ", read.ticket, " is of object ",
+          record.object_id, " and ", record.payload.size(), " bytes, asked for ", read.out.size(),
+          " bytes of type ", read.type.type_id));
     }
     if (!read.out.empty()) std::memcpy(read.out.data(), record.payload.data(), read.out.size());
     usage_.read_bytes += read.out.size();

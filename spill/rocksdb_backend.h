@@ -2,10 +2,11 @@
 //
 // How it works. A batch becomes one SST file, built with direct I/O and ingested: no memtable, no
 // write-ahead log, no compaction, so that every byte is written once. A record's key is its spill
-// ticket and a chunk number; tickets are taken when the batch is begun, so that the files of batches
-// never overlap. Large payloads are split into chunks that are read back in parallel straight into the
-// caller's memory. Space comes back by dropping whole files: at once when nothing in a file is live,
-// and by copying the live records of the emptiest files forward when too much on disk is dead.
+// ticket and a chunk number; tickets are taken when the batch is begun, so that the files of
+// batches never overlap. Large payloads are split into chunks that are read back in parallel
+// straight into the caller's memory. Space comes back by dropping whole files: at once when nothing
+// in a file is live, and by copying the live records of the emptiest files forward when too much on
+// disk is dead.
 //
 //   RocksDbBackendOptions options;
 //   options.spill_directory = "/var/tmp/app";
@@ -59,9 +60,9 @@ struct RocksDbBackendOptions {
   static RocksDbBackendOptions ForMemoryLimit(uint64_t memory_limit_bytes);
 };
 
-// InvalidArgument (an option), FailedPrecondition (the directory belongs to somebody else, is in use,
-// or has a newer format; names the holder), PermissionDenied, DataLoss (the database cannot be read),
-// ResourceExhausted (no space), Internal (I/O error).
+// InvalidArgument (an option), FailedPrecondition (the directory belongs to somebody else, is in
+// use, or has a newer format; names the holder), PermissionDenied, DataLoss (the database cannot be
+// read), ResourceExhausted (no space), Internal (I/O error).
 absl::StatusOr<std::unique_ptr<SpillBackend>> OpenRocksDbBackend(
     const RocksDbBackendOptions& options);
 

@@ -20,8 +20,7 @@ constexpr uint64_t kPerChunkOverheadBytes = 40;
 }  // namespace
 
 BatchBuilder::BatchBuilder(SpillDatabase* database, BuilderBuffers* buffers,
-                           ChunkCompression compression, std::string path,
-                           SpillTicket first_ticket)
+                           ChunkCompression compression, std::string path, SpillTicket first_ticket)
     : database_(database),
       buffers_(buffers),
       compression_(compression),

@@ -22,8 +22,8 @@ struct BuilderBuffers {
   uint32_t chunk_stride_bytes = 0;
 };
 
-// One file: Open, Add for each record in ticket order, Finish, Ingest. After an error the object is only fit to
-// be destroyed; the file is removed unless Ingest succeeded. Not thread-safe.
+// One file: Open, Add for each record in ticket order, Finish, Ingest. After an error the object is
+// only fit to be destroyed; the file is removed unless Ingest succeeded. Not thread-safe.
 class BatchBuilder {
  public:
   BatchBuilder(SpillDatabase* database, BuilderBuffers* buffers, ChunkCompression compression,

@@ -133,9 +133,8 @@ std::vector<Batch*> BatchTable::PickVictims(uint64_t bytes_max, uint64_t records
     if (batch->unmovable_ || batch->durable_ || batch->live_count_ == 0) continue;
     if (live_share(batch.get()) < live_share_max) candidates.push_back(batch.get());
   }
-  std::sort(candidates.begin(), candidates.end(), [&](const Batch* a, const Batch* b) {
-    return live_share(a) < live_share(b);
-  });
+  std::sort(candidates.begin(), candidates.end(),
+            [&](const Batch* a, const Batch* b) { return live_share(a) < live_share(b); });
   std::vector<Batch*> victims;
   uint64_t bytes = 0;
   uint64_t records = 0;

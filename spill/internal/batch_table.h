@@ -1,6 +1,6 @@
 // What the backend knows of its batches: which tickets are live, how many bytes that is, and which
-// batches are worth reclaiming. Pure bookkeeping without I/O, kept small: a bit and at most four bytes
-// per record.
+// batches are worth reclaiming. Pure bookkeeping without I/O, kept small: a bit and at most four
+// bytes per record.
 //
 //   life of a batch:  Add -> (Pin, Release, Unpin)* -> dead: nothing live, nobody reads -> TakeDead
 //
@@ -82,7 +82,8 @@ class BatchTable {
   // True if the batch is dead now.
   bool Unpin(Batch* batch);
 
-  // Ends the life of a record. False, and no effect, if it was not live. Sets *dead if its batch died.
+  // Ends the life of a record. False, and no effect, if it was not live. Sets *dead if its batch
+  // died.
   bool Release(SpillTicket ticket, bool* dead);
 
   void MarkUnmovable(Batch* batch) { batch->unmovable_ = true; }
@@ -93,9 +94,9 @@ class BatchTable {
   // Puts back what could not be dropped.
   void PutBackDead(std::vector<std::unique_ptr<Batch>> batches);
 
-  // Batches whose live records together fit in `bytes_max` and `records_max`, the emptiest first. Only
-  // batches that are not durable and have a live share below `live_share_max` count.
-  // Empty if copying them would free nothing.
+  // Batches whose live records together fit in `bytes_max` and `records_max`, the emptiest first.
+  // Only batches that are not durable and have a live share below `live_share_max` count. Empty if
+  // copying them would free nothing.
   std::vector<Batch*> PickVictims(uint64_t bytes_max, uint64_t records_max,
                                   double live_share_max) const;
 

@@ -63,9 +63,8 @@ absl::Status DecompressChunk(ChunkCompression compression, absl::string_view sto
       if (got == out.size() && got != 0) std::memcpy(out.data(), stored.data(), got);
       break;
     case ChunkCompression::kLz4: {
-      const int result = LZ4_decompress_safe(stored.data(), out.data(),
-                                             static_cast<int>(stored.size()),
-                                             static_cast<int>(out.size()));
+      const int result = LZ4_decompress_safe(
+          stored.data(), out.data(), static_cast<int>(stored.size()), static_cast<int>(out.size()));
       if (result < 0) return absl::DataLossError("the LZ4 block is damaged");
       got = static_cast<size_t>(result);
       break;

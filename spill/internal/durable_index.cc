@@ -42,9 +42,7 @@ void PutDurable(const DurableEntry& entry, rocksdb::WriteBatch* update) {
   update->Put(Key(entry.ticket), value);
 }
 
-void DeleteDurable(SpillTicket ticket, rocksdb::WriteBatch* update) {
-  update->Delete(Key(ticket));
-}
+void DeleteDurable(SpillTicket ticket, rocksdb::WriteBatch* update) { update->Delete(Key(ticket)); }
 
 absl::Status ForEachDurable(SpillDatabase* database,
                             const std::function<void(const DurableEntry&)>& found) {

@@ -1,6 +1,6 @@
 // Which durable records are live: one entry per record in the database's indexed column family. An
-// entry is written after the record's file is safe and before the write is acknowledged; its removal is
-// what ends a durable record.
+// entry is written after the record's file is safe and before the write is acknowledged; its
+// removal is what ends a durable record.
 //
 //   key    'o', then the ticket as 8 bytes, big-endian
 //   value  the record's header of chunk 0 (64 bytes), its bytes on disk (8 bytes, little-endian)

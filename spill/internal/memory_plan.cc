@@ -57,9 +57,8 @@ absl::StatusOr<MemoryPlan> PlanMemory(const RocksDbBackendOptions& options) {
   const uint64_t budget = options.memory_budget_bytes;
   MemoryPlan plan;
   plan.chunk_stride_bytes = static_cast<uint32_t>(
-      options.chunk_bytes != 0
-          ? options.chunk_bytes
-          : std::clamp(std::bit_floor(budget / 32), 64 * kKiB, 256 * kKiB));
+      options.chunk_bytes != 0 ? options.chunk_bytes
+                               : std::clamp(std::bit_floor(budget / 32), 64 * kKiB, 256 * kKiB));
   const uint64_t stride = plan.chunk_stride_bytes;
   const uint64_t codec = CodecMemoryBytes(ToChunkCompression(options.compression));
 
@@ -67,20 +66,19 @@ absl::StatusOr<MemoryPlan> PlanMemory(const RocksDbBackendOptions& options) {
   plan.builder_bytes = plan.file_buffer_bytes + kBuildCopies * stride + codec +
                        options.max_batch_bytes / kIndexShare;
   plan.read_bytes_per_chunk = kReadCopies * (stride + 8 * kKiB) + codec / 8;
-  plan.read_bytes = std::clamp(
-      budget / 4, 2 * plan.read_bytes_per_chunk,
-      static_cast<uint64_t>(2 * options.reader_threads + 4) * plan.read_bytes_per_chunk);
+  plan.read_bytes =
+      std::clamp(budget / 4, 2 * plan.read_bytes_per_chunk,
+                 static_cast<uint64_t>(2 * options.reader_threads + 4) * plan.read_bytes_per_chunk);
   plan.memtable_bytes = std::clamp(std::bit_floor(budget / 32), 64 * kKiB, 4 * kMiB);
   plan.relocation_records_max = std::clamp<uint64_t>(budget / 512, 4096, 65536);
 
   plan.fixed_bytes = 512 * kKiB + static_cast<uint64_t>(options.reader_threads + 1) * 24 * kKiB +
                      plan.relocation_records_max * 24;
-  const uint64_t spent = kBuilders * plan.builder_bytes + plan.read_bytes +
-                         2 * plan.memtable_bytes + plan.fixed_bytes;
+  const uint64_t spent =
+      kBuilders * plan.builder_bytes + plan.read_bytes + 2 * plan.memtable_bytes + plan.fixed_bytes;
   const uint64_t per_table = kTableBytes + options.max_batch_bytes / kIndexShare;
   const uint64_t for_tables = std::max(budget > spent ? budget - spent : 0, 32 * per_table);
-  plan.open_tables_max =
-      static_cast<int>(std::min<uint64_t>(for_tables / per_table, 100000));
+  plan.open_tables_max = static_cast<int>(std::min<uint64_t>(for_tables / per_table, 100000));
   plan.open_tables_bytes = static_cast<uint64_t>(plan.open_tables_max) * per_table;
   plan.total_bytes = spent + plan.open_tables_bytes;
   return plan;

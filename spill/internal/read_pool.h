@@ -1,7 +1,7 @@
 // A small pool of threads that helps callers with many blocking reads.
 //
-// The caller works itself, so that progress never depends on a free helper and a single short job wakes
-// nobody.
+// The caller works itself, so that progress never depends on a free helper and a single short job
+// wakes nobody.
 #ifndef SPILLWAY_SPILL_INTERNAL_READ_POOL_H_
 #define SPILLWAY_SPILL_INTERNAL_READ_POOL_H_
 
@@ -26,8 +26,8 @@ class ReadPool {
   ReadPool(const ReadPool&) = delete;
   ReadPool& operator=(const ReadPool&) = delete;
 
-  // Calls work(0) ... work(count - 1), each once, on the calling thread and on helpers, in about that
-  // order. Returns when all have returned.
+  // Calls work(0) ... work(count - 1), each once, on the calling thread and on helpers, in about
+  // that order. Returns when all have returned.
   void Run(size_t count, absl::FunctionRef<void(size_t)> work) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:

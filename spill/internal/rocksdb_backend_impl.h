@@ -111,8 +111,8 @@ class RocksDbBackend final : public SpillBackend {
   };
 
   RocksDbBackend(const RocksDbBackendOptions& options, const MemoryPlan& plan,
-                 std::unique_ptr<SpillDirectory> directory,
-                 std::unique_ptr<SpillDatabase> database, SpillTicket first_ticket);
+                 std::unique_ptr<SpillDirectory> directory, std::unique_ptr<SpillDatabase> database,
+                 SpillTicket first_ticket);
 
   // --- Open (rocksdb_backend_open.cc)
   absl::Status RecoverDurable();
@@ -156,15 +156,16 @@ class RocksDbBackend final : public SpillBackend {
                            std::vector<Moved>* moved);
   absl::Status CopyRecord(Batch* victim, SpillTicket from, rocksdb::Iterator* iterator,
                           BatchBuilder* builder, std::vector<Moved>* moved);
-  void PublishMoved(const std::vector<Moved>& moved);
+  // Offers the copies to the listener, releases what is not needed; returns how many were accepted.
+  size_t PublishMoved(const std::vector<Moved>& moved);
   absl::Status CommitReleases();
 
   const RocksDbBackendOptions options_;
   const MemoryPlan plan_;
   const ChunkCompression compression_;
   std::unique_ptr<SpillDirectory> directory_;  // constant until Close
-  std::unique_ptr<SpillDatabase> database_;  // constant until Close
-  std::unique_ptr<ReadPool> read_pool_;      // constant until Close
+  std::unique_ptr<SpillDatabase> database_;    // constant until Close
+  std::unique_ptr<ReadPool> read_pool_;        // constant until Close
   ByteBudget read_budget_;
   LogLimiter damage_log_;
 
@@ -172,7 +173,7 @@ class RocksDbBackend final : public SpillBackend {
   std::atomic<uint64_t> damaged_records_{0};
 
   mutable Mutex mutex_;
-  CondVar changed_;         // anything that somebody may wait for, but for work for the reclaim thread
+  CondVar changed_;  // anything that somebody may wait for, but for work for the reclaim thread
   CondVar reclaim_wanted_;  // for the reclaim thread
 
   RelocationListener* listener_ ABSL_GUARDED_BY(mutex_) = nullptr;
@@ -200,7 +201,7 @@ class RocksDbBackend final : public SpillBackend {
 
   // Durable records that were released and still stand in the database's index.
   std::vector<SpillTicket> releases_to_commit_ ABSL_GUARDED_BY(mutex_);
-  bool reclaiming_ ABSL_GUARDED_BY(mutex_) = false;      // the thread is at work
+  bool reclaiming_ ABSL_GUARDED_BY(mutex_) = false;       // the thread is at work
   bool nothing_to_move_ ABSL_GUARDED_BY(mutex_) = false;  // the last look for victims found none
   std::thread reclaim_thread_;
 };

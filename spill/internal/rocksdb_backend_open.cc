@@ -77,8 +77,8 @@ absl::StatusOr<std::unique_ptr<SpillBackend>> RocksDbBackend::Open(
       SpillDatabase::Open(database_options, *plan);
   if (!database.ok()) return database.status();
 
-  auto backend = std::unique_ptr<RocksDbBackend>(new RocksDbBackend(
-      options, *plan, std::move(directory), *std::move(database), first_ticket));
+  auto backend = std::unique_ptr<RocksDbBackend>(
+      new RocksDbBackend(options, *plan, std::move(directory), *std::move(database), first_ticket));
   absl::Status status = backend->RecoverDurable();
   if (!status.ok()) return status;
   if (!options.read_only) {
@@ -111,8 +111,8 @@ RocksDbBackend::~RocksDbBackend() {
   if (!status.ok()) LOG(WARNING) << "closing the spill backend: " << status;
 }
 
-// Builds the table of durable batches from the database's index: files give the batches, index entries
-// give what is live in them.
+// Builds the table of durable batches from the database's index: files give the batches, index
+// entries give what is live in them.
 absl::Status RocksDbBackend::RecoverDurable() {
   std::map<SpillTicket, SpillDatabase::FileInfo> files;
   for (SpillDatabase::FileInfo& file : database_->ListFiles(/*durable=*/true)) {

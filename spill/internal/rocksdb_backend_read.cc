@@ -102,10 +102,9 @@ absl::Status RocksDbBackend::ReadChunk(const ChunkRead& chunk) {
   }
   if (status.ok()) return status;
   return absl::Status(
-      status.code(),
-      absl::StrCat("object ", read.object_id, " of ", read.out.size(), " bytes cannot be restored",
-                   " (ticket ", read.ticket, ", chunk ", chunk.chunk_number, "): ",
-                   status.message()));
+      status.code(), absl::StrCat("object ", read.object_id, " of ", read.out.size(),
+                                  " bytes cannot be restored", " (ticket ", read.ticket, ", chunk ",
+                                  chunk.chunk_number, "): ", status.message()));
 }
 
 absl::Status RocksDbBackend::CheckHeader(const SpillRead& read, const ChunkRead& chunk,

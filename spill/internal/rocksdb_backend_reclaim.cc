@@ -142,8 +142,8 @@ absl::Status RocksDbBackend::RelocateVictims(bool* moved_any) {
   uint64_t records = 0;
   {
     MutexLock lock(&mutex_);
-    victims = table_.PickVictims(options_.max_batch_bytes, plan_.relocation_records_max,
-                                 kLiveShareMax);
+    victims =
+        table_.PickVictims(options_.max_batch_bytes, plan_.relocation_records_max, kLiveShareMax);
     for (Batch* victim : victims) {
       table_.PinBatch(victim);
       bytes += victim->file_bytes();
@@ -155,8 +155,7 @@ absl::Status RocksDbBackend::RelocateVictims(bool* moved_any) {
   std::vector<Moved> moved;
   // What is copied makes room for more than it takes, so it may use some of the reserve.
   Condition condition = Condition::kHealthy;
-  absl::Status status =
-      ReserveSpace(bytes, options_.free_space_reserve_bytes / 2, &condition);
+  absl::Status status = ReserveSpace(bytes, options_.free_space_reserve_bytes / 2, &condition);
   if (status.ok()) {
     SpaceReservation reservation(this, bytes);
     BuilderSlot slot(this);
@@ -169,19 +168,23 @@ absl::Status RocksDbBackend::RelocateVictims(bool* moved_any) {
       status = builder.Finish();
       if (status.ok()) status = builder.Ingest(/*durable=*/false);
       if (status.ok()) {
-        AddBatch(std::make_unique<Batch>(first_ticket, victims.front()->chunk_stride_bytes(),
-                                         /*durable=*/false, builder.file_bytes(),
-                                         builder.disk_bytes()),
-                 /*live=*/true);
+        AddBatch(
+            std::make_unique<Batch>(first_ticket, victims.front()->chunk_stride_bytes(),
+                                    /*durable=*/false, builder.file_bytes(), builder.disk_bytes()),
+            /*live=*/true);
       } else {
         moved.clear();
       }
     }
   }
-  PublishMoved(moved);
+  const size_t accepted = PublishMoved(moved);
   *moved_any = !moved.empty();
   MutexLock lock(&mutex_);
-  for (Batch* victim : victims) table_.Unpin(victim);
+  for (Batch* victim : victims) {
+    // A store that wants none of the copies would be offered them for ever.
+    if (!moved.empty() && accepted == 0) table_.MarkUnmovable(victim);
+    table_.Unpin(victim);
+  }
   return status;
 }
 
@@ -205,8 +208,8 @@ absl::Status RocksDbBackend::CopyVictims(const std::vector<Batch*>& victims, Bat
   return absl::OkStatus();
 }
 
-// An error means that the new file cannot be written. A record that cannot be read stays where it is,
-// for Read to report.
+// An error means that the new file cannot be written. A record that cannot be read stays where it
+// is, for Read to report.
 absl::Status RocksDbBackend::CopyRecord(Batch* victim, SpillTicket from,
                                         rocksdb::Iterator* iterator, BatchBuilder* builder,
                                         std::vector<Moved>* moved) {
@@ -239,17 +242,20 @@ absl::Status RocksDbBackend::CopyRecord(Batch* victim, SpillTicket from,
   return absl::OkStatus();
 }
 
-void RocksDbBackend::PublishMoved(const std::vector<Moved>& moved) {
+size_t RocksDbBackend::PublishMoved(const std::vector<Moved>& moved) {
   RelocationListener* listener = nullptr;
   {
     MutexLock lock(&mutex_);
     listener = listener_;
   }
+  size_t accepted = 0;
   for (const Moved& record : moved) {
     const bool exchanged =
         record.object_id != 0 && listener->OnRelocated(record.object_id, record.from, record.to);
     Release(exchanged ? record.from : record.to);
+    if (exchanged) ++accepted;
   }
+  return accepted;
 }
 
 bool RocksDbBackend::WaitForReclaim(int64_t timeout_ms) {

@@ -59,8 +59,7 @@ void RocksDbBackend::WriteBatch(absl::Span<const SpillRecord> records,
   for (size_t index : indexes) disk_bytes_max += DiskBytesMax(records[index]);
 
   Condition condition = Condition::kHealthy;
-  absl::Status status =
-      ReserveSpace(disk_bytes_max, options_.free_space_reserve_bytes, &condition);
+  absl::Status status = ReserveSpace(disk_bytes_max, options_.free_space_reserve_bytes, &condition);
   if (status.ok()) {
     SpaceReservation reservation(this, disk_bytes_max);
     const SpillTicket first_ticket = TakeTickets(indexes.size());
@@ -174,10 +173,10 @@ absl::Status RocksDbBackend::ReserveSpace(uint64_t bytes, uint64_t spare_bytes,
   }
   if (OverLimit(bytes)) {
     *condition = Condition::kSpillLimit;
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the spill limit of ", options_.spill_limit_bytes, " bytes is reached: ",
-                     table_.held_bytes(), " bytes are held, ", table_.live_bytes(),
-                     " of them live, and a batch of up to ", bytes, " bytes does not fit"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the spill limit of ", options_.spill_limit_bytes,
+        " bytes is reached: ", table_.held_bytes(), " bytes are held, ", table_.live_bytes(),
+        " of them live, and a batch of up to ", bytes, " bytes does not fit"));
   }
   if (*free_bytes < spare_bytes + reserved_bytes_ + bytes) {
     *condition = Condition::kDiskFull;

@@ -13,8 +13,8 @@ void RocksDbLogger::Logv(const char* format, va_list arguments) {
 
 void RocksDbLogger::Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) {
   const bool is_warning = level == rocksdb::InfoLogLevel::WARN_LEVEL;
-  const bool is_error = level == rocksdb::InfoLogLevel::ERROR_LEVEL ||
-                        level == rocksdb::InfoLogLevel::FATAL_LEVEL;
+  const bool is_error =
+      level == rocksdb::InfoLogLevel::ERROR_LEVEL || level == rocksdb::InfoLogLevel::FATAL_LEVEL;
   if (!is_warning && !is_error && !VLOG_IS_ON(2)) return;
   std::string note;
   if ((is_warning || is_error) && !limiter_.MayLog(&note)) return;

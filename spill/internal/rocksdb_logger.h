@@ -1,5 +1,5 @@
-// RocksDB's messages, into glog. RocksDB's own log file would fill a full disk further and, in builds
-// with assertions on, end the process when it cannot be written.
+// RocksDB's messages, into glog. RocksDB's own log file would fill a full disk further and, in
+// builds with assertions on, end the process when it cannot be written.
 #ifndef SPILLWAY_SPILL_INTERNAL_ROCKSDB_LOGGER_H_
 #define SPILLWAY_SPILL_INTERNAL_ROCKSDB_LOGGER_H_
 
@@ -10,7 +10,8 @@
 
 namespace spillway::internal {
 
-// Warnings and errors are logged, at most ten lines in ten seconds; everything else only with --v=2.
+// Warnings and errors are logged, at most ten lines in ten seconds; everything else only with
+// --v=2.
 class RocksDbLogger final : public rocksdb::Logger {
  public:
   RocksDbLogger() : Logger(rocksdb::InfoLogLevel::WARN_LEVEL) {}

@@ -19,8 +19,8 @@ namespace {
 constexpr char kScratchName[] = "scratch";
 constexpr char kDurableName[] = "durable";
 
-// Random reads of small records fetch one block each, so blocks are small; a record that is larger has
-// a block of its own.
+// Random reads of small records fetch one block each, so blocks are small; a record that is larger
+// has a block of its own.
 constexpr size_t kBlockBytes = 4096;
 
 rocksdb::BlockBasedTableOptions TableOptions() {
@@ -129,10 +129,10 @@ absl::StatusOr<std::unique_ptr<SpillDatabase>> SpillDatabase::Open(
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* database = nullptr;
   rocksdb::Status status =
-      options.read_only ? rocksdb::DB::OpenForReadOnly(database_options, options.path, families,
-                                                       &handles, &database)
-                        : rocksdb::DB::Open(database_options, options.path, families, &handles,
-                                            &database);
+      options.read_only
+          ? rocksdb::DB::OpenForReadOnly(database_options, options.path, families, &handles,
+                                         &database)
+          : rocksdb::DB::Open(database_options, options.path, families, &handles, &database);
   if (!status.ok()) {
     return FromRocksDb(status, absl::StrCat("cannot open the spill database ", options.path));
   }
@@ -268,9 +268,8 @@ rocksdb::Status SpillDatabase::Resume() { return database_->Resume(); }
 uint64_t SpillDatabase::memory_bytes() const {
   uint64_t sum = 0;
   for (rocksdb::ColumnFamilyHandle* handle : {default_.get(), scratch_.get(), durable_.get()}) {
-    for (const std::string& property :
-         {rocksdb::DB::Properties::kEstimateTableReadersMem,
-          rocksdb::DB::Properties::kCurSizeAllMemTables}) {
+    for (const std::string& property : {rocksdb::DB::Properties::kEstimateTableReadersMem,
+                                        rocksdb::DB::Properties::kCurSizeAllMemTables}) {
       uint64_t bytes = 0;
       if (database_->GetIntProperty(handle, property, &bytes)) sum += bytes;
     }

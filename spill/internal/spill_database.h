@@ -1,7 +1,7 @@
 // The RocksDB database under the spill tier, set up to hold files that are built elsewhere.
 //
-// Three column families: "scratch" and "durable" hold batches, one SST each, never compacted; "default"
-// is an ordinary one with a synced log and says which durable records are live.
+// Three column families: "scratch" and "durable" hold batches, one SST each, never compacted;
+// "default" is an ordinary one with a synced log and says which durable records are live.
 #ifndef SPILLWAY_SPILL_INTERNAL_SPILL_DATABASE_H_
 #define SPILLWAY_SPILL_INTERNAL_SPILL_DATABASE_H_
 
@@ -24,8 +24,8 @@
 
 namespace spillway::internal {
 
-// DataLoss for damage, ResourceExhausted for a full disk, Internal for other I/O errors. A missing key
-// is DataLoss: whoever asks here holds a live ticket.
+// DataLoss for damage, ResourceExhausted for a full disk, Internal for other I/O errors. A missing
+// key is DataLoss: whoever asks here holds a live ticket.
 absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what);
 
 struct SpillDatabaseOptions {
@@ -79,7 +79,8 @@ class SpillDatabase {
   // Applies the update to "default", synced. Concurrent calls share a sync.
   rocksdb::Status Commit(rocksdb::WriteBatch* update);
   rocksdb::Status GetIndexed(const rocksdb::Slice& key, std::string* value);
-  // Calls `found` for every key of "default" that begins with `prefix`, in order, until it returns false.
+  // Calls `found` for every key of "default" that begins with `prefix`, in order, until it returns
+  // false.
   absl::Status ForEachIndexed(
       absl::string_view prefix,
       const std::function<bool(absl::string_view key, absl::string_view value)>& found);

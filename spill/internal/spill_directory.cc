@@ -153,13 +153,14 @@ absl::Status CheckMarker(const std::string& path) {
   int version = 0;
   if (!absl::ConsumePrefix(&text, kMarkerPrefix) ||
       !absl::SimpleAtoi(absl::StripSuffix(text, "\n"), &version)) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, " is not a spill directory: its file ", kMarkerName, " does not say so"));
+    return absl::FailedPreconditionError(absl::StrCat(path, " is not a spill directory: its file ",
+                                                      kMarkerName, " does not say so"));
   }
   if (version > kDirectoryFormatVersion) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the spill directory ", path, " has format ", version, ", this program knows formats up to ",
-        kDirectoryFormatVersion, "; use a newer program or another directory"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the spill directory ", path, " has format ", version,
+                     ", this program knows formats up to ", kDirectoryFormatVersion,
+                     "; use a newer program or another directory"));
   }
   return absl::OkStatus();
 }
@@ -172,9 +173,9 @@ absl::Status CheckNotForeign(const std::string& path) {
     if (name == kOwnerName || name == absl::StrCat(kMarkerName, ".new") || name == "lost+found") {
       continue;
     }
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the directory ", path, " is not a spill directory and not empty (it holds ", name,
-        "); name an empty or a new one"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the directory ", path, " is not a spill directory and not empty (it holds ",
+                     name, "); name an empty or a new one"));
   }
   return absl::OkStatus();
 }
@@ -198,9 +199,8 @@ absl::StatusOr<int> LockOwnerFile(const std::string& directory) {
   if (file.get() < 0) return ErrnoError("cannot write to the spill directory:", path);
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return ErrnoError("cannot lock", path);
-    return absl::FailedPreconditionError(absl::StrCat("the spill directory ", directory,
-                                                      " is in use by ",
-                                                      DescribeHolder(file.get())));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the spill directory ", directory, " is in use by ", DescribeHolder(file.get())));
   }
   const std::string pid = absl::StrCat(getpid(), "\n");
   if (ftruncate(file.get(), 0) != 0 ||
@@ -237,8 +237,8 @@ absl::StatusOr<std::unique_ptr<SpillDirectory>> SpillDirectory::Acquire(const st
   if (!lock_fd.ok()) return lock_fd.status();
   auto directory = std::unique_ptr<SpillDirectory>(new SpillDirectory(path, *lock_fd));
   if (is_new) {
-    status = WriteSmallFileAtomically(
-        path, kMarkerName, absl::StrCat(kMarkerPrefix, kDirectoryFormatVersion, "\n"));
+    status = WriteSmallFileAtomically(path, kMarkerName,
+                                      absl::StrCat(kMarkerPrefix, kDirectoryFormatVersion, "\n"));
     if (!status.ok()) return status;
   }
   status = MakeOwnDirectory(directory->building_path());
@@ -292,7 +292,8 @@ absl::Status SpillDirectory::ReadCounters() {
   }
   if (*text != CountersText(counters.next_object_id, counters.next_ticket)) {
     return absl::DataLossError(absl::StrCat(
-        path, " is damaged: which object ids were given out is not known; remove the whole directory",
+        path,
+        " is damaged: which object ids were given out is not known; remove the whole directory",
         " to begin anew"));
   }
   MutexLock lock(&mutex_);

@@ -49,8 +49,8 @@ class SpillDirectory {
   // Removes the database and all it holds. Counters stay.
   absl::Status Wipe();
 
-  // Takes `count` consecutive numbers that were never given out in this directory; the first of them.
-  // On disk when it returns.
+  // Takes `count` consecutive numbers that were never given out in this directory; the first of
+  // them. On disk when it returns.
   absl::StatusOr<uint64_t> ReserveObjectIds(uint64_t count) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<uint64_t> ReserveTickets(uint64_t count) ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -1,5 +1,5 @@
-// The file system as RocksDB sees it: the system's, with files that only their owner may read and with
-// a count of the bytes written.
+// The file system as RocksDB sees it: the system's, with files that only their owner may read and
+// with a count of the bytes written.
 #ifndef SPILLWAY_SPILL_INTERNAL_SPILL_FILE_SYSTEM_H_
 #define SPILLWAY_SPILL_INTERNAL_SPILL_FILE_SYSTEM_H_
 

@@ -1,5 +1,5 @@
-// What every spill backend does, whatever lies behind it: the contract of spill_backend.h, method by
-// method.
+// What every spill backend does, whatever lies behind it: the contract of spill_backend.h, method
+// by method.
 #include <functional>
 #include <memory>
 #include <string>
@@ -80,9 +80,8 @@ INSTANTIATE_TEST_SUITE_P(Backends, BackendContractTest, ::testing::ValuesIn(Vari
 
 TEST_P(BackendContractTest, WhatWasWrittenIsReadBackBitForBit) {
   // Around nothing, the block, the chunk and the batch size.
-  const std::vector<size_t> sizes = {0,         1,         63,           64,      100,   4095,
-                                     4096,      65535,     65536,        65537,   200000, 1 << 20,
-                                     (1 << 20) + 1, 3 << 20};
+  const std::vector<size_t> sizes = {0,     1,     63,    64,     100,     4095,          4096,
+                                     65535, 65536, 65537, 200000, 1 << 20, (1 << 20) + 1, 3 << 20};
   std::vector<std::string> payloads;
   for (size_t size : sizes) {
     payloads.push_back(RandomPayload(payloads.size() + 1, size));

@@ -48,8 +48,8 @@ std::vector<Written> WriteAll(SpillBackend* backend, uint64_t first_id,
 Written WriteOne(SpillBackend* backend, uint64_t object_id, std::string payload,
                  bool durable = false);
 
-// Reads the object into fresh memory. The bytes are compared with what was written, unless the status
-// is an error.
+// Reads the object into fresh memory. The bytes are compared with what was written, unless the
+// status is an error.
 absl::Status ReadBack(SpillBackend* backend, const Written& object);
 
 // Waits until `condition` holds; false after ten seconds.
