@@ -49,6 +49,7 @@ template <typename T>
 class ObjectView {
  public:
   using View = ViewOf<T>;
+  using TypeCodec = Codec<T>;
 
   ObjectView() = default;
   ObjectView(ObjectView&&) noexcept = default;

@@ -71,8 +71,12 @@ class Spiller {
   absl::Time Step(Batch& batch);
   bool Wanted();
   void Collect(Batch& batch);
-  // Adds the victim if it can be written: pins it.
+  // Adds the victim, pinned, if it has to be written and can be.
   void Claim(const Evictor::Victim& victim, Batch& batch);
+  // The same with the entry's stripe lock held, for an entry that still is the victim's.
+  void ClaimLocked(const Evictor::Victim& victim, Batch& batch);
+  // Takes the entry out of whatever queue it is in and claims it.
+  void ClaimHot(Entry* entry, Batch& batch);
   // Writes and settles. OK if all of it was written.
   absl::Status Write(Batch& batch);
   void Settle(const Evictor::Victim& victim, const SpillResult& result);

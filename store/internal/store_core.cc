@@ -86,7 +86,7 @@ absl::Status StoreCore::Start(std::unique_ptr<SpillBackend> backend) {
   max_object_bytes_.store(LargestObject(), std::memory_order_relaxed);
   if (options_.prefault) arena_->Prefault(max_object_bytes());
   if (backend_ != nullptr) {
-    next_id_.store(backend_->first_free_object_id(), std::memory_order_relaxed);
+    if (absl::Status status = ReserveIds(); !status.ok()) return status;
     backend_->SetRelocationListener(this);
     spiller_ = std::make_unique<Spiller>(this, backend_.get());
     spiller_->Start(executor_);

@@ -170,6 +170,9 @@ class StoreCore final : public RelocationListener {
   // -- store_put.cc --
   // An entry in state Building, in the index, without bytes.
   absl::StatusOr<Entry*> AcquireEntry(const PutOptions& options);
+  absl::StatusOr<uint64_t> NewId();
+  // Takes the next block of ids from the spill directory, in which they are never given out again.
+  absl::Status ReserveIds();
 
   // -- store_get.cc --
   // By the thread that began the restore: brings the bytes in. On OK the entry is Clean with one more pin.
@@ -225,6 +228,9 @@ class StoreCore final : public RelocationListener {
   std::atomic<uint64_t> lives_{1};
   std::atomic<bool> closed_{false};
   std::atomic<uint64_t> next_id_{1};
+  std::atomic<uint64_t> end_id_{uint64_t{1} << 48};  // ids from here on are not ours yet
+  Mutex ids_mutex_;
+  bool reserved_ids_ ABSL_GUARDED_BY(ids_mutex_) = false;
   std::atomic<uint32_t> now_ds_{0};
   std::atomic<uint64_t> max_object_bytes_{0};
 

@@ -28,10 +28,6 @@ constexpr uint64_t kDroppedInVainFactor = 2;
 // Objects moved by one Compact.
 constexpr size_t kMovesMax = 4096;
 
-// While a caller waits in turn, it tries again this often even if nobody has told of room: an unpin
-// does not tell unless it was asked to.
-constexpr absl::Duration kRetryPeriod = absl::Milliseconds(20);
-
 constexpr size_t kPinHoldersNamedMax = 3;
 
 }  // namespace
@@ -93,14 +89,13 @@ absl::Status StoreCore::WaitForRoom(uint64_t size, const char* what, absl::Durat
   counters_.Mine().Add(Counter::kWaits);
   for (;;) {
     if (spiller_ != nullptr) spiller_->Wake();
-    const absl::Time retry_at = std::min(deadline, clock_->Now() + kRetryPeriod);
-    const AdmissionQueue::Wake wake = ticket.Await(retry_at);
-    if (wake == AdmissionQueue::Wake::kClosed) return absl::UnavailableError("the store was closed");
-    if (wake == AdmissionQueue::Wake::kTryNow || ticket.is_head()) {
-      if (attempt() || TryWithDrops(size, attempt)) break;
-      if (backend_ == nullptr && !RoomMayCome()) return NoRoom(size, what);
+    switch (ticket.Await(deadline)) {
+      case AdmissionQueue::Wake::kClosed: return absl::UnavailableError("the store was closed");
+      case AdmissionQueue::Wake::kDeadline: return NoRoom(size, what);
+      case AdmissionQueue::Wake::kTryNow: break;
     }
-    if (clock_->Now() >= deadline) return NoRoom(size, what);
+    if (attempt() || TryWithDrops(size, attempt)) break;
+    if (backend_ == nullptr && !RoomMayCome()) return NoRoom(size, what);
   }
   counters_.Mine().Record(Latency::kWait, static_cast<uint64_t>(clock_->MonotonicNanos() - began));
   room_queue_->NotifyRoom();  // for the next one: what was freed may do for both
