@@ -34,8 +34,8 @@ absl::StatusOr<ObjectRef<RawBytes>> ObjectBuilder::Seal() {
   return HandleAccess::MakeTypedRef<ObjectRef<RawBytes>>(std::move(ref));
 }
 
-absl::StatusOr<std::unique_ptr<ObjectStore>> ObjectStore::Open(const StoreOptions& options,
-                                                               std::unique_ptr<SpillBackend> backend) {
+absl::StatusOr<std::unique_ptr<ObjectStore>> ObjectStore::Open(
+    const StoreOptions& options, std::unique_ptr<SpillBackend> backend) {
   absl::StatusOr<internal::StoreCore*> core =
       internal::StoreCore::Open(options, std::move(backend));
   if (!core.ok()) return core.status();

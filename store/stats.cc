@@ -27,26 +27,33 @@ uint64_t Histogram::Quantile(double q) const {
 std::string StoreStats::ToString() const {
   const auto mib = [](uint64_t bytes) { return static_cast<double>(bytes) / (1024.0 * 1024.0); };
   std::string text;
-  absl::StrAppendFormat(&text, "memory  %10.1f MiB of %.1f MiB, peak %.1f MiB\n", mib(memory_used_bytes),
-                        mib(memory_limit_bytes), mib(memory_used_bytes_peak));
+  absl::StrAppendFormat(&text, "memory  %10.1f MiB of %.1f MiB, peak %.1f MiB\n",
+                        mib(memory_used_bytes), mib(memory_limit_bytes),
+                        mib(memory_used_bytes_peak));
   absl::StrAppendFormat(
-      &text, "        payload %.1f, rounding %.1f, fragmentation %.1f, entries %.1f, index %.1f,\n"
-             "        policy %.1f, buffers %.1f, spill tier %.1f, other %.1f\n",
+      &text,
+      "        payload %.1f, rounding %.1f, fragmentation %.1f, entries %.1f, index %.1f,\n"
+      "        policy %.1f, buffers %.1f, spill tier %.1f, other %.1f\n",
       mib(memory.payload_bytes), mib(memory.rounding_bytes), mib(memory.fragmentation_bytes),
       mib(memory.entries_bytes), mib(memory.index_bytes), mib(memory.policy_bytes),
       mib(memory.buffers_bytes), mib(memory.backend_bytes), mib(memory.other_bytes));
   absl::StrAppendFormat(&text, "objects %10d: hot %d, clean %d, cold %d, pinned %d\n", objects,
                         hot_objects, clean_objects, cold_objects, pinned_objects);
-  absl::StrAppendFormat(&text, "puts    %10d, %.1f MiB; deletes %d\n", puts, mib(put_bytes), deletes);
+  absl::StrAppendFormat(&text, "puts    %10d, %.1f MiB; deletes %d\n", puts, mib(put_bytes),
+                        deletes);
   absl::StrAppendFormat(&text, "gets    %10d hits, %d misses\n", hits, misses);
-  absl::StrAppendFormat(&text, "moved   %10d spilled (%.1f MiB), %d restored (%.1f MiB), %d dropped clean, %d lost by choice\n",
+  absl::StrAppendFormat(&text,
+                        "moved   %10d spilled (%.1f MiB), %d restored (%.1f MiB), %d dropped "
+                        "clean, %d lost by choice\n",
                         spills, mib(spilled_bytes), restores, mib(restored_bytes), dropped_clean,
                         dropped_lossy);
-  absl::StrAppendFormat(&text, "waits   %10d; refused: no room %d, too large %d, metadata %d\n", waits,
-                        refused_memory, refused_too_large, refused_metadata);
-  absl::StrAppendFormat(&text, "disk    %10.1f MiB live, %.1f MiB held, peak %.1f MiB; failures: spill %d, restore %d\n",
-                        mib(disk_live_bytes), mib(disk_held_bytes), mib(disk_held_bytes_peak),
-                        spill_failures, restore_failures);
+  absl::StrAppendFormat(&text, "waits   %10d; refused: no room %d, too large %d, metadata %d\n",
+                        waits, refused_memory, refused_too_large, refused_metadata);
+  absl::StrAppendFormat(
+      &text,
+      "disk    %10.1f MiB live, %.1f MiB held, peak %.1f MiB; failures: spill %d, restore %d\n",
+      mib(disk_live_bytes), mib(disk_held_bytes), mib(disk_held_bytes_peak), spill_failures,
+      restore_failures);
   return text;
 }
 

@@ -97,7 +97,8 @@ absl::StatusOr<T> ObjectRef<T>::Read() const {
 }
 
 template <typename V>
-absl::StatusOr<ObjectRef<StoredType<V>>> ObjectStore::Put(const V& value, const PutOptions& options) {
+absl::StatusOr<ObjectRef<StoredType<V>>> ObjectStore::Put(const V& value,
+                                                          const PutOptions& options) {
   using T = StoredType<V>;
   RequireCodec<T>();
   const absl::StatusOr<size_t> size = Codec<T>::EncodedSize(value);

@@ -47,7 +47,8 @@ Spiller::Spiller(StoreCore* core, SpillBackend* backend)
 void Spiller::Start(Executor* executor) {
   stopping_.store(false, std::memory_order_release);
   for (int i = 0; i < kJobs; ++i) {
-    jobs_[i] = executor->Start(absl::StrCat("spiller-", i), [this, i] { return Step(batches_[i]); });
+    jobs_[i] =
+        executor->Start(absl::StrCat("spiller-", i), [this, i] { return Step(batches_[i]); });
   }
 }
 
@@ -135,7 +136,8 @@ void Spiller::Claim(const Evictor::Victim& victim, Batch& batch) {
 void Spiller::ClaimHot(Entry* entry, Batch& batch) {
   MutexLock lock(&core_->StripeOf(entry).mutex);
   const uint64_t word = entry->word.load(std::memory_order_acquire);
-  if (StateOf(word) != State::kHot || (word & (kSpilling | kOnEvictDrop | kOnEvictNever)) != 0) return;
+  if (StateOf(word) != State::kHot || (word & (kSpilling | kOnEvictDrop | kOnEvictNever)) != 0)
+    return;
   core_->evictor_->Remove(entry);
   ClaimLocked({entry, entry->id.load(std::memory_order_relaxed)}, batch);
 }

@@ -11,11 +11,12 @@ namespace spillway::internal {
 
 namespace {
 
-// Puts between two looks at the clock, for the times of creation: a look costs more than most of a put.
+// Puts between two looks at the clock, for the times of creation: a look costs more than most of a
+// put.
 constexpr uint64_t kIdsPerTimeNote = 64;
 
-// Ids taken at once from the 48 bits of a spill directory: enough for hours of puts without I/O, and for
-// a quarter of a million opens.
+// Ids taken at once from the 48 bits of a spill directory: enough for hours of puts without I/O,
+// and for a quarter of a million opens.
 constexpr uint64_t kIdsPerReservation = uint64_t{1} << 30;
 
 }  // namespace
@@ -25,7 +26,8 @@ absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutO
   if (size > max_object_bytes_.load(std::memory_order_relaxed)) {
     counters_.Mine().Add(Counter::kRefusedTooLarge);
     return absl::ResourceExhaustedError(absl::StrFormat(
-        "an object of %d bytes is larger than the largest that a memory limit of %d bytes can hold, "
+        "an object of %d bytes is larger than the largest that a memory limit of %d bytes can "
+        "hold, "
         "%d bytes",
         size, budget_.limit_bytes(), max_object_bytes_.load(std::memory_order_relaxed)));
   }
@@ -58,7 +60,8 @@ absl::StatusOr<uint64_t> StoreCore::NewId() {
 
 absl::Status StoreCore::ReserveIds() {
   MutexLock lock(&ids_mutex_);
-  if (reserved_ids_ && next_id_.load() < end_id_.load()) return absl::OkStatus();  // another thread did
+  if (reserved_ids_ && next_id_.load() < end_id_.load())
+    return absl::OkStatus();  // another thread did
   absl::StatusOr<uint64_t> first = backend_->ReserveObjectIds(kIdsPerReservation);
   if (!first.ok()) return first.status();
   // The end first: no id between the two ranges may be given out.

@@ -5,8 +5,8 @@ namespace spillway::internal {
 
 StoreStats StoreCore::Stats() {
   StoreStats stats;
-  // One snapshot of the budget is taken between two equal looks at the arena, so that the arena's parts
-  // sum to what the budget has under its name; when the store is busy, the last look must do.
+  // One snapshot of the budget is taken between two equal looks at the arena, so that the arena's
+  // parts sum to what the budget has under its name; when the store is busy, the last look must do.
   MemorySnapshot budget;
   ArenaUsage arena;
   constexpr int kLooksMax = 16;

@@ -64,7 +64,8 @@ std::string TypeNameOf(uint16_t number) { return TheTable().Get(number).name; }
 
 std::string DescribeType(uint16_t number) {
   const Known known = TheTable().Get(number);
-  return known.name.empty() ? absl::StrFormat("unknown type %016x", known.type.type_id) : known.name;
+  return known.name.empty() ? absl::StrFormat("unknown type %016x", known.type.type_id)
+                            : known.name;
 }
 
 bool TypesAgree(uint16_t stored, uint16_t wanted) {

@@ -14,9 +14,9 @@ namespace spillway::internal {
 // Number of raw bytes.
 inline constexpr uint16_t kRawType = 0;
 
-// The number of `type`, which is given one if it is new; more than 65535 types are a CHECK. A name that
-// is not empty replaces an empty one. Types only ever come; the table is shared by all stores of the
-// process and thread-safe.
+// The number of `type`, which is given one if it is new; more than 65535 types are a CHECK. A name
+// that is not empty replaces an empty one. Types only ever come; the table is shared by all stores
+// of the process and thread-safe.
 uint16_t TypeNumber(const ObjectType& type, absl::string_view name);
 
 ObjectType TypeOf(uint16_t number);
