@@ -44,6 +44,11 @@ constexpr uint64_t kLimitPerShard = 64 << 20;
 constexpr int kFreedByte = 0xef;
 constexpr uint64_t kPrefaultStepPages = 16384;
 
+// Rather than have pages returned, a small block is taken from one of so many larger classes, and
+// at most by so much too large.
+constexpr uint32_t kLargerClasses = 4;
+constexpr uint64_t kLargerFraction = 8;
+
 // A loop of Allocate that lost a race starts anew; each round means that another thread got on.
 constexpr int kRoundsMax = 256;
 
@@ -127,8 +132,13 @@ class Arena::Impl {
   // in hand then.
   uint64_t ReturnPages(uint64_t pages);
 
-  // What a Take asked for and did not get: tries to get it. True if it is worth asking again.
-  bool Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort effort, uint64_t* in_hand);
+  // What a Take asked for and did not get: tries to get it, and leaves `slack_pages` where they
+  // are. True if it is worth asking again.
+  bool Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort effort, uint64_t slack_pages,
+               uint64_t* in_hand);
+
+  // Takes a free block that is a little too large.
+  uint64_t TakeLarger(uint32_t size_class, uint64_t size, BlockTag tag);
 
   // Constant after construction.
   const ArenaOptions options_;
@@ -156,7 +166,7 @@ uint64_t Arena::Impl::ReturnPages(uint64_t pages) {
 }
 
 bool Arena::Impl::Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort effort,
-                          uint64_t* in_hand) {
+                          uint64_t slack_pages, uint64_t* in_hand) {
   if (outcome == TakeOutcome::kNone) return false;
   if (missing == 0) return true;
   if (effort == AllocateEffort::kReuse) return false;
@@ -165,7 +175,7 @@ bool Arena::Impl::Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort 
   const bool from_hand = outcome == TakeOutcome::kNeedsMetadata && *in_hand >= missing_pages;
   if (!from_hand) {
     // The usual refusal of a full store ends here.
-    if (ReclaimablePages() < missing_pages) return false;
+    if (ReclaimablePages() < missing_pages + slack_pages) return false;
     const uint64_t returned = ReturnPages(missing_pages);
     *in_hand += returned;
     if (returned == 0) return false;
@@ -181,15 +191,38 @@ bool Arena::Impl::Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort 
   return true;
 }
 
+uint64_t Arena::Impl::TakeLarger(uint32_t size_class, uint64_t size, BlockTag tag) {
+  const uint64_t block_bytes = kSizeClassTable[size_class].block_bytes;
+  for (uint32_t i = size_class + 1; i <= size_class + kLargerClasses && i < kSizeClasses; ++i) {
+    if (kSizeClassTable[i].block_bytes > block_bytes + block_bytes / kLargerFraction) break;
+    const uint64_t offset = small_.TakeReady(i, size, tag);
+    if (offset != kNoOffset) return offset;
+  }
+  return kNoOffset;
+}
+
 uint64_t Arena::Impl::AllocateSmall(uint64_t size, BlockTag tag, AllocateEffort effort) {
   const uint32_t size_class = SizeClassOf(size);
   uint64_t offset = small_.TakeReady(size_class, size, tag);
+  if (offset != kNoOffset) {
+    UnpoisonBlocks(region_.data + offset, size);
+    return offset;
+  }
+  const uint64_t slack_pages =
+      effort == AllocateEffort::kBalanced
+          ? static_cast<uint64_t>(static_cast<double>(budget_->limit_bytes() / kPageBytes) *
+                                  options_.slack)
+          : 0;
   uint64_t in_hand = 0;
   for (int round = 0; offset == kNoOffset && round < kRoundsMax; ++round) {
     const SmallBlocks::Taken taken = small_.TakeByExtending(size_class, size, tag, &in_hand);
     offset = taken.offset;
     if (taken.outcome == TakeOutcome::kTaken) break;
-    if (Provide(taken.outcome, taken.missing, effort, &in_hand)) continue;
+    if (taken.outcome == TakeOutcome::kNeedsPages && in_hand == 0) {
+      offset = TakeLarger(size_class, size, tag);
+      if (offset != kNoOffset) break;
+    }
+    if (Provide(taken.outcome, taken.missing, effort, slack_pages, &in_hand)) continue;
     if (!small_.StopDraining(size_class)) break;
     offset = small_.TakeReady(size_class, size, tag);
   }
@@ -215,7 +248,7 @@ uint64_t Arena::Impl::AllocateLarge(uint64_t size, AllocateEffort effort) {
     }
     id = taken.run;
     if (taken.outcome == TakeOutcome::kTaken) break;
-    if (!Provide(taken.outcome, taken.missing, effort, &in_hand)) break;
+    if (!Provide(taken.outcome, taken.missing, effort, 0, &in_hand)) break;
   }
   charges_.Uncommit(in_hand);
   if (id == kNoRun) return kNoOffset;
@@ -336,7 +369,7 @@ uint64_t Arena::Impl::Prefault(uint64_t bytes) {
         if (rest == 0 || rest >= pages) break;
         pages = rest;
       } else if (taken.outcome != TakeOutcome::kNeedsMetadata ||
-                 !Provide(taken.outcome, taken.missing, AllocateEffort::kReclaim, &in_hand)) {
+                 !Provide(taken.outcome, taken.missing, AllocateEffort::kReclaim, 0, &in_hand)) {
         break;
       }
     }
@@ -369,6 +402,10 @@ absl::StatusOr<std::unique_ptr<Arena>> Arena::Create(const ArenaOptions& options
     return absl::InvalidArgumentError(
         absl::StrCat("the arena's region of address space must have from ", kRegionBytesMin, " to ",
                      kRegionBytesMax, " bytes, not ", options.region_bytes));
+  }
+  if (!(options.slack >= 0 && options.slack < 1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the arena's slack is a part of the memory limit from 0 to below 1, not ", options.slack));
   }
   Region region;
   uint64_t bytes = options.region_bytes;
