@@ -49,6 +49,9 @@ constexpr uint64_t kPrefaultStepPages = 16384;
 constexpr uint32_t kLargerClasses = 4;
 constexpr uint64_t kLargerFraction = 8;
 
+// A block larger than this part of the limit leaves no slack: it may need everything that is free.
+constexpr uint64_t kSlackSizeFraction = 8;
+
 // A loop of Allocate that lost a race starts anew; each round means that another thread got on.
 constexpr int kRoundsMax = 256;
 
@@ -113,6 +116,7 @@ class Arena::Impl {
   uint64_t AllocateLarge(uint64_t size, AllocateEffort effort);
   void Free(uint64_t offset, uint64_t size);
   uint64_t ShrinkInPlace(uint64_t offset, uint64_t old_size, uint64_t new_size);
+  uint64_t BlockSizeAt(uint64_t offset) const;
   ArenaUsage Usage() const;
   uint64_t ReclaimablePages() const { return pages_.returnable_pages() + IdlePages(); }
   uint64_t Trim(uint64_t want_bytes);
@@ -130,12 +134,20 @@ class Arena::Impl {
 
   // Returns about `pages` committed pages without payload to the system; the result is how many are
   // in hand then.
-  uint64_t ReturnPages(uint64_t pages);
+  uint64_t ReturnPages(uint64_t pages, RunId keep = kNoRun);
 
   // What a Take asked for and did not get: tries to get it, and leaves `slack_pages` where they
   // are. True if it is worth asking again.
   bool Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort effort, uint64_t slack_pages,
-               uint64_t* in_hand);
+               RunId keep, uint64_t* in_hand);
+
+  // Free pages that an allocation leaves alone.
+  uint64_t SlackFor(uint64_t size, AllocateEffort effort) const {
+    if (effort != AllocateEffort::kBalanced) return 0;
+    const uint64_t limit = budget_->limit_bytes();
+    if (size > limit / kSlackSizeFraction) return 0;
+    return static_cast<uint64_t>(static_cast<double>(limit / kPageBytes) * options_.slack);
+  }
 
   // Takes a free block that is a little too large.
   uint64_t TakeLarger(uint32_t size_class, uint64_t size, BlockTag tag);
@@ -158,15 +170,15 @@ class Arena::Impl {
   uint64_t large_payload_bytes_ ABSL_GUARDED_BY(large_lock_) = 0;
 };
 
-uint64_t Arena::Impl::ReturnPages(uint64_t pages) {
-  uint64_t in_hand = pages_.ReturnFree(pages);
+uint64_t Arena::Impl::ReturnPages(uint64_t pages, RunId keep) {
+  uint64_t in_hand = pages_.ReturnFree(pages, keep);
   if (in_hand < pages && small_.PutEmptySpans()) in_hand += pages_.ReturnFree(pages - in_hand);
   if (in_hand < pages) in_hand += small_.ReturnIdle(pages - in_hand);
   return in_hand;
 }
 
 bool Arena::Impl::Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort effort,
-                          uint64_t slack_pages, uint64_t* in_hand) {
+                          uint64_t slack_pages, RunId keep, uint64_t* in_hand) {
   if (outcome == TakeOutcome::kNone) return false;
   if (missing == 0) return true;
   if (effort == AllocateEffort::kReuse) return false;
@@ -176,7 +188,7 @@ bool Arena::Impl::Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort 
   if (!from_hand) {
     // The usual refusal of a full store ends here.
     if (ReclaimablePages() < missing_pages + slack_pages) return false;
-    const uint64_t returned = ReturnPages(missing_pages);
+    const uint64_t returned = ReturnPages(missing_pages, keep);
     *in_hand += returned;
     if (returned == 0) return false;
     // While the limit is exceeded, what comes free belongs to the budget.
@@ -208,11 +220,7 @@ uint64_t Arena::Impl::AllocateSmall(uint64_t size, BlockTag tag, AllocateEffort 
     UnpoisonBlocks(region_.data + offset, size);
     return offset;
   }
-  const uint64_t slack_pages =
-      effort == AllocateEffort::kBalanced
-          ? static_cast<uint64_t>(static_cast<double>(budget_->limit_bytes() / kPageBytes) *
-                                  options_.slack)
-          : 0;
+  const uint64_t slack_pages = SlackFor(size, effort);
   uint64_t in_hand = 0;
   for (int round = 0; offset == kNoOffset && round < kRoundsMax; ++round) {
     const SmallBlocks::Taken taken = small_.TakeByExtending(size_class, size, tag, &in_hand);
@@ -222,7 +230,7 @@ uint64_t Arena::Impl::AllocateSmall(uint64_t size, BlockTag tag, AllocateEffort 
       offset = TakeLarger(size_class, size, tag);
       if (offset != kNoOffset) break;
     }
-    if (Provide(taken.outcome, taken.missing, effort, slack_pages, &in_hand)) continue;
+    if (Provide(taken.outcome, taken.missing, effort, slack_pages, kNoRun, &in_hand)) continue;
     if (!small_.StopDraining(size_class)) break;
     offset = small_.TakeReady(size_class, size, tag);
   }
@@ -234,6 +242,7 @@ uint64_t Arena::Impl::AllocateSmall(uint64_t size, BlockTag tag, AllocateEffort 
 uint64_t Arena::Impl::AllocateLarge(uint64_t size, AllocateEffort effort) {
   if (size > region_.bytes) return kNoOffset;
   const uint32_t pages = static_cast<uint32_t>(PagesFor(size));
+  const uint64_t slack_pages = SlackFor(size, effort);
   uint64_t in_hand = 0;
   RunId id = kNoRun;
   for (int round = 0; round < kRoundsMax; ++round) {
@@ -248,7 +257,7 @@ uint64_t Arena::Impl::AllocateLarge(uint64_t size, AllocateEffort effort) {
     }
     id = taken.run;
     if (taken.outcome == TakeOutcome::kTaken) break;
-    if (!Provide(taken.outcome, taken.missing, effort, 0, &in_hand)) break;
+    if (!Provide(taken.outcome, taken.missing, effort, slack_pages, taken.keep, &in_hand)) break;
   }
   charges_.Uncommit(in_hand);
   if (id == kNoRun) return kNoOffset;
@@ -270,6 +279,12 @@ RunId Arena::Impl::FindRun(uint64_t offset) const {
         (run.kind == RunKind::kLarge && offset == uint64_t{run.start_page} * kPageBytes))
       << "there is no block at offset " << offset;
   return id;
+}
+
+uint64_t Arena::Impl::BlockSizeAt(uint64_t offset) const {
+  const Run& run = (*runs_)[FindRun(offset)];
+  return run.kind == RunKind::kSpan ? kSizeClassTable[run.size_class].block_bytes
+                                    : run.pages * kPageBytes;
 }
 
 void Arena::Impl::Free(uint64_t offset, uint64_t size) {
@@ -369,7 +384,8 @@ uint64_t Arena::Impl::Prefault(uint64_t bytes) {
         if (rest == 0 || rest >= pages) break;
         pages = rest;
       } else if (taken.outcome != TakeOutcome::kNeedsMetadata ||
-                 !Provide(taken.outcome, taken.missing, AllocateEffort::kReclaim, 0, &in_hand)) {
+                 !Provide(taken.outcome, taken.missing, AllocateEffort::kReclaim, 0, kNoRun,
+                          &in_hand)) {
         break;
       }
     }
@@ -468,6 +484,8 @@ uint64_t Arena::BlockSize(uint64_t size) {
   return size <= kSmallBlockBytesMax ? kSizeClassTable[SizeClassOf(size)].block_bytes
                                      : PagesFor(size) * kPageBytes;
 }
+
+uint64_t Arena::BlockSizeAt(uint64_t offset) const { return impl_->BlockSizeAt(offset); }
 
 uint64_t Arena::LargestBlock(uint64_t limit_bytes) {
   // Tables of the largest number of shards, page numbers of twice the block, and the first

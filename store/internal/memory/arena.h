@@ -61,8 +61,8 @@ struct ArenaOptions {
   // Independent sets of spans that threads are spread over, a power of two; 0 chooses by the number
   // of processors and the limit. More scale better and hold a little more memory.
   uint32_t shards = 0;
-  // The part of the limit that small blocks leave in free pages rather than have pages returned to
-  // the system for them (AllocateEffort::kBalanced).
+  // The part of the limit that stays in free pages rather than have pages returned to the system
+  // for other ones (AllocateEffort::kBalanced).
   double slack = 0.01;
   // Remember each small block's tag: 4 bytes per block. Without, CollectSparse finds nothing.
   bool tags = true;
@@ -93,13 +93,15 @@ struct ArenaUsage {
 enum class AllocateEffort {
   // Commits new pages while the budget has some; refuses otherwise.
   kReuse,
-  // Then takes a free block up to an eighth larger; then gives back committed pages without payload
-  // to
-  // commit others in their place. For a small block only if more than ArenaOptions::slack would
-  // remain:
-  // otherwise it refuses, so that what the caller evicts builds up a stock of free blocks of all
-  // sizes,
-  // and most allocations need no system call. For use where something can be evicted.
+  // Then takes a free block that is up to an eighth too large, if the block is a small one, and
+  // then
+  // gives back committed pages without payload to commit others in their place; but only if more
+  // than
+  // ArenaOptions::slack would remain. Otherwise it refuses, so that what the caller evicts builds
+  // up a
+  // stock of free blocks of all sizes, and most allocations need no system call. For use while
+  // something can be evicted. (A block of more than an eighth of the limit takes whatever is
+  // there.)
   kBalanced,
   // The same without regard to slack: the last word. For use before waiting or giving up.
   kReclaim,
@@ -133,8 +135,10 @@ class Arena {
   // a copy to a new block is worth its time.) REQUIRES: new_size <= old_size.
   uint64_t ShrinkInPlace(uint64_t offset, uint64_t old_size, uint64_t new_size);
 
-  // Bytes that a block for `size` bytes takes.
+  // Bytes that a block for `size` bytes takes at least, and nearly always.
   static uint64_t BlockSize(uint64_t size);
+  // Bytes that the block at `offset` takes.
+  uint64_t BlockSizeAt(uint64_t offset) const;
 
   // Largest size that Allocate could ever grant under a budget of `limit_bytes` that only it uses.
   static uint64_t LargestBlock(uint64_t limit_bytes);

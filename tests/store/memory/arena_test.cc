@@ -248,6 +248,29 @@ TEST_P(ArenaTest, ShrinkGivesWholePagesOfALargeBlockBack) {
   ExpectExact(*arena, budget);
 }
 
+TEST_P(ArenaTest, BalancedEffortLeavesSlackAndReclaimTakesIt) {
+  MemoryBudget budget(32 * kMiB);
+  ArenaOptions options = Options();
+  options.slack = 0.1;
+  std::unique_ptr<Arena> arena = Make(options, &budget);
+  std::vector<uint64_t> live;
+  uint64_t offset;
+  while ((offset = Fill(arena.get(), 2 * kMiB)) != kNoOffset) live.push_back(offset);
+  arena->Free(live.back(), 2 * kMiB);
+  live.pop_back();
+  // 2 MiB are free, of the 3.2 that are to stay; the larger block does not fit there.
+  EXPECT_EQ(arena->Allocate(2 * kMiB + 64 * kKiB), kNoOffset);
+  EXPECT_NE(offset = arena->Allocate(2 * kMiB), kNoOffset);
+  arena->Free(offset, 2 * kMiB);
+  arena->Free(live[3], 2 * kMiB);
+  live.erase(live.begin() + 3);
+  EXPECT_NE(offset = arena->Allocate(2 * kMiB + 64 * kKiB, kNoTag, AllocateEffort::kReclaim),
+            kNoOffset);
+  arena->Free(offset, 2 * kMiB + 64 * kKiB);
+  ExpectExact(*arena, budget);
+  for (uint64_t at : live) arena->Free(at, 2 * kMiB);
+}
+
 TEST_P(ArenaTest, ReuseEffortDoesNotReturnPages) {
   MemoryBudget budget(32 * kMiB);
   std::unique_ptr<Arena> arena = Make(Options(), &budget);
