@@ -58,7 +58,10 @@ constexpr int kRoundsMax = 256;
 constexpr uint64_t RoundUp(uint64_t bytes, uint64_t unit) {
   return (bytes + unit - 1) / unit * unit;
 }
-constexpr uint64_t PagesFor(uint64_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes; }
+// Without overflow for "as many as there are".
+constexpr uint64_t PagesFor(uint64_t bytes) {
+  return bytes / kPageBytes + (bytes % kPageBytes != 0);
+}
 
 // Inaccessible address space, aligned to huge pages.
 struct Region {
