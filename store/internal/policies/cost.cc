@@ -20,7 +20,7 @@ constexpr uint32_t kClockSetBack = uint32_t{1} << 30;
 // the first rounds come soon.
 constexpr uint32_t kLearnAfterMin = 1000;
 constexpr uint32_t kLearnAfterMax = 64 * 1024;
-constexpr uint32_t kLearnAfterFew = 4096;  // even for few objects, because a round costs some 50 us
+constexpr uint32_t kLearnAfterFew = 32 * 1024;  // even for few objects, because a round costs some 50 us
 
 // Counts fade by 1/e in this many uses, and in this many per resident object.
 constexpr float kFadeUsesMin = 50'000;
@@ -29,7 +29,7 @@ constexpr float kFadeUsesPerObject = 25;
 // Slots are sampled in runs, because neighbours share cache lines.
 constexpr uint64_t kSampleRun = 8;
 
-constexpr uint32_t kUpdateAfterEvictionsMin = 64;
+constexpr uint32_t kUpdateAfterEvictionsMin = 512;
 
 int SizeLevel(uint64_t size_bytes) {
   return std::clamp((static_cast<int>(std::bit_width(size_bytes)) - 7) / 2, 0, 7);
@@ -59,10 +59,12 @@ float CostPolicy::WorthOf(SlotIndex slot) const {
   return model_.Rank(node.object_class, AgeOf(node)) * (per_miss_ns_ / size_bytes + per_byte_ns_);
 }
 
-void CostPolicy::UpdateWorth(int list) {
-  const SlotList& objects = lists_[list];
-  worth_[list] = objects.empty() ? kNothing
-                                 : std::min(WorthOf(objects.tail()), WorthOf(objects.head()));
+float CostPolicy::WorthOfList(const SlotList& objects) const {
+  return std::min(WorthOf(objects.tail()), WorthOf(objects.head()));
+}
+
+void CostPolicy::SetWorth(int list, float worth) {
+  worth_[list] = worth;
   const int object_class = list / kSizeLevels;
   const float* of_class = &worth_[object_class * kSizeLevels];
   class_worth_[object_class] = *std::min_element(of_class, of_class + kSizeLevels);
@@ -70,10 +72,12 @@ void CostPolicy::UpdateWorth(int list) {
 
 void CostPolicy::UpdateAllWorths() {
   for (int list = 0; list < kLists; ++list) {
-    if (!lists_[list].empty()) UpdateWorth(list);
+    if (worth_[list] == kNothing) continue;
+    SetWorth(list, lists_[list].empty() ? kNothing : WorthOfList(lists_[list]));
   }
   evictions_before_update_ = static_cast<uint32_t>(
-      std::clamp<uint64_t>(residents_.objects() / 64, kUpdateAfterEvictionsMin, kLearnAfterMax));
+      std::clamp<uint64_t>(residents_.objects() / 16, 32, 512));
+  next_worth_ = 0;
 }
 
 void CostPolicy::Tick() {
@@ -98,16 +102,13 @@ void CostPolicy::Use(Node* node) {
 void CostPolicy::Link(SlotIndex slot) {
   const int list = ListOf(slot);
   lists_[list].PushHead(residents_, slot);
-  UpdateWorth(list);
+  if (worth_[list] == kNothing) {
+    SetWorth(list, 0);
+    next_worth_ = 0;
+  }
 }
 
-void CostPolicy::Unlink(SlotIndex slot) {
-  const int list = ListOf(slot);
-  SlotList& objects = lists_[list];
-  const bool at_end = objects.head() == slot || objects.tail() == slot;
-  objects.Unlink(residents_, slot);
-  if (at_end) UpdateWorth(list);
-}
+void CostPolicy::Unlink(SlotIndex slot) { lists_[ListOf(slot)].Unlink(residents_, slot); }
 
 void CostPolicy::Insert(SlotIndex slot, uint64_t key, uint64_t size_bytes) {
   Tick();
@@ -129,8 +130,10 @@ void CostPolicy::Insert(SlotIndex slot, uint64_t key, uint64_t size_bytes) {
 void CostPolicy::Hit(SlotIndex slot) {
   if (!residents_.Contains(slot)) return;
   Tick();
-  Unlink(slot);
+  const int from = ListOf(slot);
   Use(&residents_[slot]);
+  if (lists_[from].head() == slot && ListOf(slot) == from) return;
+  lists_[from].Unlink(residents_, slot);
   Link(slot);
 }
 
@@ -149,15 +152,47 @@ void CostPolicy::Readmit(SlotIndex slot, uint64_t key, uint64_t size_bytes) {
   Insert(slot, key, size_bytes);
 }
 
+int CostPolicy::LeastWorthyList() {
+  while (true) {
+    int least_class = 0;
+    float least = kNothing;
+    float next = kNothing;
+    for (int object_class = 0; object_class < ReuseModel::kClasses; ++object_class) {
+      const float worth = class_worth_[object_class];
+      if (worth >= next) continue;
+      if (worth < least) {
+        next = least;
+        least = worth;
+        least_class = object_class;
+      } else {
+        next = worth;
+      }
+    }
+    int least_list = least_class * kSizeLevels;
+    for (int list = least_list; list < (least_class + 1) * kSizeLevels; ++list) {
+      if (worth_[list] < worth_[least_list]) least_list = list;
+    }
+    for (int list = least_class * kSizeLevels; list < (least_class + 1) * kSizeLevels; ++list) {
+      if (list != least_list) next = std::min(next, worth_[list]);
+    }
+    const SlotList& objects = lists_[least_list];
+    const float worth = objects.empty() ? kNothing : WorthOfList(objects);
+    SetWorth(least_list, worth);
+    if (worth <= next && worth != kNothing) {
+      next_worth_ = next;
+      return least_list;
+    }
+  }
+}
+
 std::optional<SlotIndex> CostPolicy::Evict() {
   if (residents_.objects() == 0) return std::nullopt;
   if (clock_ >= learn_at_) Learn();
   if (evictions_before_update_-- == 0) UpdateAllWorths();
-  const auto least_class = std::min_element(class_worth_.begin(), class_worth_.end());
-  const auto of_class = worth_.begin() + (least_class - class_worth_.begin()) * kSizeLevels;
-  const int list =
-      static_cast<int>(std::min_element(of_class, of_class + kSizeLevels) - worth_.begin());
-  const SlotList& objects = lists_[list];
+  if (lists_[victims_list_].empty() || WorthOfList(lists_[victims_list_]) > next_worth_) {
+    victims_list_ = LeastWorthyList();
+  }
+  const SlotList& objects = lists_[victims_list_];
   const SlotIndex victim =
       WorthOf(objects.head()) < WorthOf(objects.tail()) ? objects.head() : objects.tail();
   Unlink(victim);
@@ -168,14 +203,14 @@ std::optional<SlotIndex> CostPolicy::Evict() {
 void CostPolicy::Learn() {
   const uint64_t objects = residents_.objects();
   const uint32_t learn_after = static_cast<uint32_t>(std::clamp<uint64_t>(
-      std::max<uint64_t>(objects / 2, std::min(clock_ / 16, kLearnAfterFew)), kLearnAfterMin,
+      std::max<uint64_t>(objects / 2, std::min(clock_ / 32, kLearnAfterFew)), kLearnAfterMin,
       kLearnAfterMax));
   learn_at_ = clock_ + learn_after;
 
   // Who is waiting, resident or not: all, or a sample of about as many slots as there were uses.
   const uint64_t slots = residents_.slots();
   const uint64_t runs = slots / kSampleRun;
-  const uint64_t runs_wanted = std::max<uint64_t>((learn_after + kSampleRun - 1) / kSampleRun, 1);
+  const uint64_t runs_wanted = std::max<uint64_t>(learn_after / 4, 1024) / kSampleRun;
   const uint64_t stride = std::max<uint64_t>(runs / runs_wanted, 1);
   waiting_sample_begin_ = (waiting_sample_begin_ + 1) % stride;
   for (uint64_t run = waiting_sample_begin_; run < runs; run += stride) {

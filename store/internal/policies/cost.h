@@ -72,7 +72,9 @@ class CostPolicy final : public EvictionPolicy {
   void Use(Node* node);
   void Link(SlotIndex slot);
   void Unlink(SlotIndex slot);
-  void UpdateWorth(int list);
+  float WorthOfList(const SlotList& objects) const;
+  void SetWorth(int list, float worth);
+  int LeastWorthyList();
   void UpdateAllWorths();
   void Learn();
 
@@ -84,6 +86,8 @@ class CostPolicy final : public EvictionPolicy {
   std::array<float, ReuseModel::kClasses> class_worth_;  // the lowest of the class's lists
   float per_miss_ns_ = 100'000;
   float per_byte_ns_ = 1;
+  int victims_list_ = 0;
+  float next_worth_ = 0;
   uint32_t clock_ = 0;
   uint32_t learn_at_ = 0;
   uint32_t learned_at_ = 0;

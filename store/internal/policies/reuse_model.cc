@@ -81,6 +81,7 @@ void ReuseModel::LearnClass(int object_class) {
 
 void ReuseModel::Learn(float decay) {
   for (int object_class = 0; object_class < kClasses; ++object_class) {
+    if (known_ && !known_classes_[object_class]) continue;
     LearnClass(object_class);
     for (int age = 0; age < kAges; ++age) {
       At(reused_, object_class, age) *= decay;
@@ -88,6 +89,7 @@ void ReuseModel::Learn(float decay) {
       At(waiting_, object_class, age) = 0;
     }
   }
+  known_ = true;
 }
 
 }  // namespace spillway::internal

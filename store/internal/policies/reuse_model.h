@@ -55,7 +55,10 @@ class ReuseModel {
   }
 
   // An object of the class was used again at this age.
-  void Reused(int object_class, uint32_t age) { At(reused_, object_class, AgeBucket(age)) += 1; }
+  void Reused(int object_class, uint32_t age) {
+    At(reused_, object_class, AgeBucket(age)) += 1;
+    known_classes_[object_class] = true;
+  }
 
   // One went away for good without having been used again.
   void Vanished(int object_class, uint32_t age) {
@@ -66,6 +69,7 @@ class ReuseModel {
   // before each Learn.
   void Waiting(int object_class, uint32_t age, float objects) {
     At(waiting_, object_class, AgeBucket(age)) += objects;
+    known_classes_[object_class] = true;
   }
 
   // Computes the ranks from what was told, and then discounts it: counts of before weigh `decay`.
@@ -87,6 +91,8 @@ class ReuseModel {
 
   void LearnClass(int object_class);
 
+  bool known_ = false;
+  std::array<bool, kClasses> known_classes_ = {};
   std::unique_ptr<Table> reused_;
   std::unique_ptr<Table> vanished_;
   std::unique_ptr<Table> waiting_;
