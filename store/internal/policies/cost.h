@@ -53,46 +53,56 @@ class CostPolicy final : public EvictionPolicy {
  private:
   static constexpr int kSizeLevels = 8;  // below 256 B, then two octaves each, 1 MiB and more
   static constexpr int kLists = ReuseModel::kClasses * kSizeLevels;
-  static constexpr uint8_t kUnknown = 255;
+  static constexpr int kClassesPerGroup = 8;
+  static constexpr int kGroups =
+      (ReuseModel::kClasses + kClassesPerGroup - 1) / kClassesPerGroup;
+  static constexpr uint32_t kUnknown = 1023;  // no list
+  static_assert(kLists <= static_cast<int>(kUnknown));
 
-  // Filled in for objects that left, too, until the class is kUnknown.
+  // Filled in for objects that left, too, until the list is kUnknown.
   struct Node : LinkedNode {
     uint32_t used_at = 0;
-    uint8_t uses = 0;  // saturating
-    uint8_t object_class = kUnknown;
-    uint16_t key_check = 0;  // tells whether the slot has got another object
+    uint32_t list : 10 = kUnknown;  // by class, then size level
+    uint32_t uses : 6 = 0;          // saturating
+    uint32_t key_check : 16 = 0;    // tells whether the slot has got another object
   };
+  static_assert(sizeof(Node) == 20);
 
   uint32_t AgeOf(const Node& node) const { return clock_ - node.used_at; }
-  int ListOf(SlotIndex slot) const;
   float WorthOf(SlotIndex slot) const;
-  // Advances the time by one use.
-  void Tick();
+  // The end of a list at which the object of lower worth is, and its worth.
+  SlotIndex LeastWorthy(int list, float* worth) const;
   // Makes the object, which is in no list, one that is used now after having been used before.
   void Use(Node* node);
   void Link(SlotIndex slot);
-  void Unlink(SlotIndex slot);
-  float WorthOfList(const SlotList& objects) const;
   void SetWorth(int list, float worth);
-  int LeastWorthyList();
   void UpdateAllWorths();
+  SlotIndex FindVictim();
   void Learn();
+  void SetBackClock();
 
   ResidentTable<Node> residents_;
   ReuseModel model_;
-  std::array<SlotList, kLists> lists_;  // by class, then size level
-  // The lower worth of a list's head and tail, as of when it was looked at last; infinite if empty.
+  std::array<SlotList, kLists> lists_;
+
+  // A tournament for the least worthy list: the worth of each, of each class's least, and of each group
+  // of classes' least. A list's worth is that of the object to leave next, as of when it was looked at
+  // last: too low if that object has gone since, a little too high if it has aged. Infinite if the list
+  // is empty.
   std::array<float, kLists> worth_;
-  std::array<float, ReuseModel::kClasses> class_worth_;  // the lowest of the class's lists
+  std::array<float, kGroups * kClassesPerGroup> class_worth_;
+  std::array<float, kGroups> group_worth_;
+  int victims_list_ = 0;     // where the last victim came from
+  float next_worth_ = 0;     // of the least worthy of the other lists then
+
   float per_miss_ns_ = 100'000;
   float per_byte_ns_ = 1;
-  int victims_list_ = 0;
-  float next_worth_ = 0;
-  uint32_t clock_ = 0;
+  uint32_t clock_ = 0;            // uses so far
+  uint32_t same_use_age_max_ = 0;  // a hit at this age or below belongs to the use before
   uint32_t learn_at_ = 0;
   uint32_t learned_at_ = 0;
   uint32_t evictions_before_update_ = 0;
-  uint64_t waiting_sample_begin_ = 0;
+  uint64_t sample_begin_ = 0;
 };
 
 }  // namespace spillway::internal

@@ -18,11 +18,16 @@ float PriorHazard(int object_class) {
   return kPriorHazard * (1 + static_cast<float>(frequency + 1) * kPriorHazardPerFrequencyLevel);
 }
 
-// The first age of a bucket.
-double BucketBegin(int bucket) {
-  if (bucket < 4) return bucket;
-  return static_cast<double>(4 + bucket % 4) * static_cast<double>(uint64_t{1} << (bucket / 4 - 1));
-}
+// How many ages each bucket takes in.
+struct Buckets {
+  std::array<double, ReuseModel::kAges> width;
+  constexpr Buckets() : width() {
+    for (int i = 0; i < ReuseModel::kAges; ++i) {
+      width[i] = i < 4 ? 1 : static_cast<double>(uint64_t{1} << (i / 4 - 1));
+    }
+  }
+};
+constexpr Buckets kBuckets;
 
 }  // namespace
 
@@ -31,7 +36,9 @@ ReuseModel::ReuseModel()
       vanished_(std::make_unique<Table>()),
       waiting_(std::make_unique<Table>()),
       ranks_(std::make_unique<Table>()) {
+  known_.fill(true);
   Learn(1);
+  known_.fill(false);
 }
 
 void ReuseModel::LearnClass(int object_class) {
@@ -54,34 +61,43 @@ void ReuseModel::LearnClass(int object_class) {
   // With x the time for which an object of age zero is expected to have waited when it comes to an age,
   // and y the chance that it has been used again by then, the rank at an age is the steepest slope from
   // its point (x, y) to a later one: the upper hull, built from the end.
-  std::array<double, kAges + 1> x;
-  std::array<double, kAges + 1> y;
+  struct Point {
+    double x;
+    double y;
+  };
+  std::array<Point, kAges + 1> points;
   double waits = 1;
-  x[0] = y[0] = 0;
+  points[0] = {0, 0};
   for (int age = 0; age < kAges; ++age) {
     const double used = waits * hazard[age];
-    x[age + 1] = x[age] + (BucketBegin(age + 1) - BucketBegin(age)) * (waits - used / 2);
+    points[age + 1].x = points[age].x + kBuckets.width[age] * (waits - used / 2);
     waits -= used;
-    y[age + 1] = 1 - waits;
+    points[age + 1].y = 1 - waits;
   }
-  std::array<int, kAges + 1> hull;  // the last one is the next point of the hull
+  std::array<Point, kAges + 1> hull;  // the last one is the next point of the hull
   int hull_size = 0;
-  hull[hull_size++] = kAges;
-  const auto slope = [&](int from, int to) {
-    return x[to] > x[from] ? (y[to] - y[from]) / (x[to] - x[from]) : 0.0;
-  };
+  hull[hull_size++] = points[kAges];
+  std::array<float, kAges>& ranks = (*ranks_)[object_class];
+  bool falls = true;
   for (int age = kAges - 1; age >= 0; --age) {
-    while (hull_size > 1 && slope(age, hull[hull_size - 2]) >= slope(age, hull[hull_size - 1])) {
+    const Point& from = points[age];
+    while (hull_size > 1) {
+      const Point& near = hull[hull_size - 1];
+      const Point& far = hull[hull_size - 2];
+      if ((far.y - from.y) * (near.x - from.x) < (near.y - from.y) * (far.x - from.x)) break;
       --hull_size;
     }
-    (*ranks_)[object_class][age] = static_cast<float>(slope(age, hull[hull_size - 1]));
-    hull[hull_size++] = age;
+    const Point& to = hull[hull_size - 1];
+    ranks[age] = static_cast<float>(to.x > from.x ? (to.y - from.y) / (to.x - from.x) : 0);
+    falls = falls && (age == kAges - 1 || ranks[age] >= ranks[age + 1]);
+    hull[hull_size++] = from;
   }
+  rank_falls_[object_class] = falls;
 }
 
 void ReuseModel::Learn(float decay) {
   for (int object_class = 0; object_class < kClasses; ++object_class) {
-    if (known_ && !known_classes_[object_class]) continue;
+    if (!known_[object_class]) continue;
     LearnClass(object_class);
     for (int age = 0; age < kAges; ++age) {
       At(reused_, object_class, age) *= decay;
@@ -89,7 +105,6 @@ void ReuseModel::Learn(float decay) {
       At(waiting_, object_class, age) = 0;
     }
   }
-  known_ = true;
 }
 
 }  // namespace spillway::internal

@@ -57,7 +57,7 @@ class ReuseModel {
   // An object of the class was used again at this age.
   void Reused(int object_class, uint32_t age) {
     At(reused_, object_class, AgeBucket(age)) += 1;
-    known_classes_[object_class] = true;
+    known_[object_class] = true;
   }
 
   // One went away for good without having been used again.
@@ -69,7 +69,7 @@ class ReuseModel {
   // before each Learn.
   void Waiting(int object_class, uint32_t age, float objects) {
     At(waiting_, object_class, AgeBucket(age)) += objects;
-    known_classes_[object_class] = true;
+    known_[object_class] = true;
   }
 
   // Computes the ranks from what was told, and then discounts it: counts of before weigh `decay`.
@@ -79,6 +79,9 @@ class ReuseModel {
   float Rank(int object_class, uint32_t age) const {
     return ranks_->at(object_class)[AgeBucket(age)];
   }
+
+  // Whether no object of the class ranks below an older one.
+  bool RankFallsWithAge(int object_class) const { return rank_falls_[object_class]; }
 
   static uint64_t MemoryBytes() { return 4 * sizeof(Table); }
 
@@ -91,8 +94,9 @@ class ReuseModel {
 
   void LearnClass(int object_class);
 
-  bool known_ = false;
-  std::array<bool, kClasses> known_classes_ = {};
+  // Classes of which nothing was ever told keep the ranks that follow from the prior alone.
+  std::array<bool, kClasses> known_;
+  std::array<bool, kClasses> rank_falls_ = {};
   std::unique_ptr<Table> reused_;
   std::unique_ptr<Table> vanished_;
   std::unique_ptr<Table> waiting_;
