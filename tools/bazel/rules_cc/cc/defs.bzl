@@ -1,0 +1,17 @@
+"""The part of rules_cc that Bazel's own tools load, handed on to the native rules.
+
+Debian's bazel-rules-cc 0.0.4 does not load in Debian's Bazel 4.2.3, and downloading another one is
+not an option for a build without a network.
+"""
+
+cc_binary = native.cc_binary
+cc_import = native.cc_import
+cc_library = native.cc_library
+cc_proto_library = native.cc_proto_library
+cc_test = native.cc_test
+cc_toolchain = native.cc_toolchain
+cc_toolchain_suite = native.cc_toolchain_suite
+fdo_prefetch_hints = native.fdo_prefetch_hints
+fdo_profile = native.fdo_profile
+objc_import = native.objc_import
+objc_library = native.objc_library
