@@ -56,6 +56,7 @@ void LineBlock::AddLine(size_t end) {
   const size_t length = end - indexed_ - 1;
   lines()[0] = {LoadKey(line, length, 0), static_cast<uint32_t>(indexed_),
                 static_cast<uint32_t>(length)};
+  longest_line_bytes_ = std::max(longest_line_bytes_, length + 1);
   indexed_ = end;
   scanned_ = end;
 }
@@ -65,6 +66,7 @@ void LineBlock::Clear() {
   indexed_ = 0;
   scanned_ = 0;
   count_ = 0;
+  longest_line_bytes_ = 0;
 }
 
 }  // namespace spillway::sort

@@ -65,6 +65,9 @@ class LineBlock {
   // The longest line, newline included, that fits into an empty block.
   size_t line_bytes_max() const { return memory_.size() - 2 * sizeof(LineEntry); }
 
+  // The longest indexed line, newline included; 0 if there is none.
+  size_t longest_line_bytes() const { return longest_line_bytes_; }
+
   // Forgets all text.
   void Clear();
 
@@ -78,6 +81,7 @@ class LineBlock {
   size_t indexed_ = 0;  // bytes of them that belong to indexed lines
   size_t scanned_ = 0;  // bytes in which no newline behind `indexed_` was found
   size_t count_ = 0;
+  size_t longest_line_bytes_ = 0;
 };
 
 }  // namespace spillway::sort
