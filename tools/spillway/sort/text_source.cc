@@ -78,7 +78,12 @@ absl::StatusOr<size_t> TextSource::Read(absl::Span<char> room) {
     absl::Status status = Interruption::Check();
     if (!status.ok()) return status;
     if (fd_ < 0) {
-      if (next_path_ == paths_.size()) return 0;
+      if (next_path_ == paths_.size()) {
+        kept_.reset();
+        kept_bytes_ = 0;
+        kept_at_ = 0;
+        return 0;
+      }
       status = OpenNext();
       if (!status.ok()) return status;
     }
