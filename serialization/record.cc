@@ -46,8 +46,8 @@ T GetLittleEndian(const char* in) {
   return value;
 }
 
-// Why the header cannot be right, or nullptr. Both sides of the disk ask: a header that fails here is
-// never written, and is never believed.
+// Why the header cannot be right, or nullptr. Both sides of the disk ask: a header that fails here
+// is never written, and is never believed.
 const char* Contradiction(const RecordHeader& header) {
   if (header.object_id == 0) return "has no object id";
   if (header.type.encoding > Encoding::kCustom) return "has an unknown encoding";
@@ -76,8 +76,8 @@ uint32_t ChunkCount(uint64_t payload_bytes, uint32_t chunk_stride_bytes) {
 
 void EncodeRecordHeader(const RecordHeader& header, char* out) {
   const char* contradiction = Contradiction(header);
-  CHECK(contradiction == nullptr)
-      << "record of object " << header.object_id << " " << contradiction;
+  CHECK(contradiction == nullptr) << "record of object " << header.object_id << " "
+                                  << contradiction;
   PutLittleEndian<uint32_t>(kRecordMagic, out + kMagicAt);
   out[kVersionAt] = static_cast<char>(kRecordVersion);
   out[kEncodingAt] = static_cast<char>(header.type.encoding);
@@ -94,7 +94,7 @@ void EncodeRecordHeader(const RecordHeader& header, char* out) {
   PutLittleEndian<uint64_t>(XXH3_64bits(out, kChecksumAt), out + kChecksumAt);
 }
 
-absl::Status DecodeRecordHeader(absl::string_view record, RecordHeader* header) {
+absl::Status DecodeRecordHeaderOnly(absl::string_view record, RecordHeader* header) {
   if (record.size() < kRecordHeaderBytes) {
     return absl::DataLossError(absl::StrCat("record of ", record.size(),
                                             " bytes is shorter than its header of ",
@@ -132,6 +132,12 @@ absl::Status DecodeRecordHeader(absl::string_view record, RecordHeader* header) 
     return absl::DataLossError(
         absl::StrCat("record of object ", header->object_id, " ", contradiction));
   }
+  return absl::OkStatus();
+}
+
+absl::Status DecodeRecordHeader(absl::string_view record, RecordHeader* header) {
+  absl::Status status = DecodeRecordHeaderOnly(record, header);
+  if (!status.ok()) return status;
   if (header->stored_bytes != record.size() - kRecordHeaderBytes) {
     return absl::DataLossError(absl::StrCat(
         "record of object ", header->object_id, " chunk ", header->chunk_number, " holds ",

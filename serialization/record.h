@@ -1,8 +1,8 @@
 // The record envelope: the header in front of every chunk of payload that leaves memory.
 //
-// A record says by itself whose bytes follow it and how to read them, so that a misdirected, stale or
-// damaged read is found out, and so that a directory can be listed and checked without an index. The
-// byte layout is fixed, little-endian, and described in serialization/FORMAT.md.
+// A record says by itself whose bytes follow it and how to read them, so that a misdirected, stale
+// or damaged read is found out, and so that a directory can be listed and checked without an index.
+// The byte layout is fixed, little-endian, and described in serialization/FORMAT.md.
 //
 // A payload of more than one chunk is stored as one record per chunk. All chunks but the last hold
 // exactly `chunk_stride_bytes` of payload, so that chunk i begins at i * chunk_stride_bytes.
@@ -59,9 +59,12 @@ uint32_t ChunkCount(uint64_t payload_bytes, uint32_t chunk_stride_bytes);
 void EncodeRecordHeader(const RecordHeader& header, char* out);
 
 // Reads the header at the front of `record`, which is the header and the bytes stored behind it.
-// DataLoss when it is too short, is not a record, was changed, is of a newer version, or contradicts
-// itself. On success header->stored_bytes + kRecordHeaderBytes == record.size().
+// DataLoss when it is too short, is not a record, was changed, is of a newer version, or
+// contradicts itself. On success header->stored_bytes + kRecordHeaderBytes == record.size().
 absl::Status DecodeRecordHeader(absl::string_view record, RecordHeader* header);
+
+// The same for a header that stands alone: what follows it in `bytes` is not looked at.
+absl::Status DecodeRecordHeaderOnly(absl::string_view bytes, RecordHeader* header);
 
 }  // namespace spillway
 

@@ -75,6 +75,11 @@ class MemoryBackend final : public SpillBackend {
 
   bool WaitForReclaim(int64_t) override { return true; }
 
+  absl::StatusOr<uint64_t> ReserveObjectIds(uint64_t count) override {
+    MutexLock lock(&mutex_);
+    return std::exchange(next_object_id_, next_object_id_ + count);
+  }
+
   absl::Status Close() override {
     MutexLock lock(&mutex_);
     closed_ = true;
@@ -98,9 +103,9 @@ class MemoryBackend final : public SpillBackend {
       return result;
     }
     if (options_.spill_limit_bytes != 0 && usage_.held_bytes + size > options_.spill_limit_bytes) {
-      result.status = health_ = absl::ResourceExhaustedError(
-          absl::StrCat("the spill limit of ", options_.spill_limit_bytes, " bytes is reached: ",
-                       usage_.held_bytes, " bytes are held, ", size, " more do not fit"));
+      result.status = health_ = absl::ResourceExhaustedError(absl::StrCat(
+          "the spill limit of ", options_.spill_limit_bytes,
+          " bytes is reached: ", usage_.held_bytes, " bytes are held, ", size, " more do not fit"));
       return result;
     }
     health_ = absl::OkStatus();
@@ -129,9 +134,9 @@ class MemoryBackend final : public SpillBackend {
         record.payload.size() != read.out.size()) {
       ++usage_.damaged_records;
       return absl::DataLossError(absl::StrCat(
-          "object ", read.object_id, ": the record at spill ticket ", read.ticket,
-          " is of object ", record.object_id, " and ", record.payload.size(), " bytes, asked for ",
-          read.out.size(), " bytes of type ", read.type.type_id));
+          "object ", read.object_id, ": the record at spill ticket ", read.ticket, " is of object ",
+          record.object_id, " and ", record.payload.size(), " bytes, asked for ", read.out.size(),
+          " bytes of type ", read.type.type_id));
     }
     if (!read.out.empty()) std::memcpy(read.out.data(), record.payload.data(), read.out.size());
     usage_.read_bytes += read.out.size();
@@ -143,6 +148,7 @@ class MemoryBackend final : public SpillBackend {
   mutable Mutex mutex_;
   std::map<SpillTicket, Record> records_ ABSL_GUARDED_BY(mutex_);
   SpillTicket next_ticket_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t next_object_id_ ABSL_GUARDED_BY(mutex_) = 1;
   SpillUsage usage_ ABSL_GUARDED_BY(mutex_);
   absl::Status health_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;

@@ -18,7 +18,7 @@ inline constexpr uint64_t kGiB = uint64_t{1} << 30;
 
 class AnyRef;
 class Clock;
-class ThreadFactory;
+class Executor;
 
 struct StoreOptions {
   // Everything that the store allocates stays within this many bytes: payload, rounding, entries,
@@ -43,7 +43,7 @@ struct StoreOptions {
 
   // How long a put or a restore waits for room before it gives up with ResourceExhausted. Puts and
   // gets can choose their own.
-  absl::Duration wait_for_room_max = absl::Seconds(60);
+  absl::Duration wait_for_room_max = absl::Seconds(10);
   // Puts and restores that may wait for room at once; one more is refused at once.
   uint32_t waiters_max = 65536;
 
@@ -54,7 +54,7 @@ struct StoreOptions {
 
   // Seams for tests and simulations; null means the real ones. They must outlive the store.
   Clock* clock = nullptr;
-  ThreadFactory* threads = nullptr;
+  Executor* executor = nullptr;
 };
 
 // OK, or InvalidArgument that names the option, its value and what it may be.

@@ -63,11 +63,9 @@ gzip_files() { find "$@" -xdev -type f -name '*.gz' -readable -print0 2>/dev/nul
 
 echo "== gathering text"
 folders=()
-for folder in /usr/include /usr/share/doc /usr/share/perl /usr/share/perl5 /usr/lib/python3 \
-  /usr/lib/python3.* /usr/src /usr/lib/gcc /usr/lib/llvm-* /usr/share; do
+for folder in /usr/include /usr/share /usr/lib /usr/src /var/lib/dpkg /var/lib/apt/lists; do
   [[ -d $folder ]] && folders+=("$folder")
 done
-# /usr/share comes last and holds some of the others: `text_files` passes each file on once.
 # `head` ends the gathering at the limit; what then writes into a closed pipe is no error.
 {
   text_files "${folders[@]}" | xargs -0 -r cat 2>/dev/null || true

@@ -6,7 +6,7 @@
 
 #include "absl/types/span.h"
 #include "gtest/gtest.h"
-#include "tests/tools/random_lines.h"
+#include "tests/tools/spillway/random_lines.h"
 #include "tools/spillway/sort/line_block.h"
 
 namespace spillway::sort {

@@ -1,6 +1,6 @@
 // Lines that are hard on a sorter, made from a seed.
-#ifndef SPILLWAY_TESTS_TOOLS_RANDOM_LINES_H_
-#define SPILLWAY_TESTS_TOOLS_RANDOM_LINES_H_
+#ifndef SPILLWAY_TESTS_TOOLS_SPILLWAY_RANDOM_LINES_H_
+#define SPILLWAY_TESTS_TOOLS_SPILLWAY_RANDOM_LINES_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -37,4 +37,4 @@ std::vector<std::string> SortedLines(std::vector<std::string> lines);
 
 }  // namespace spillway::sort
 
-#endif  // SPILLWAY_TESTS_TOOLS_RANDOM_LINES_H_
+#endif  // SPILLWAY_TESTS_TOOLS_SPILLWAY_RANDOM_LINES_H_

@@ -1,4 +1,4 @@
-#include "tests/tools/random_lines.h"
+#include "tests/tools/spillway/random_lines.h"
 
 #include <algorithm>
 #include <cstring>

@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "gtest/gtest.h"
-#include "tests/tools/random_lines.h"
+#include "tests/tools/spillway/random_lines.h"
 #include "tools/spillway/sort/offset_value_code.h"
 
 namespace spillway::sort {

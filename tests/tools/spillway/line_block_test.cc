@@ -8,7 +8,7 @@
 
 #include "absl/types/span.h"
 #include "gtest/gtest.h"
-#include "tests/tools/random_lines.h"
+#include "tests/tools/spillway/random_lines.h"
 
 namespace spillway::sort {
 namespace {
