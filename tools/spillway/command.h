@@ -17,8 +17,9 @@ struct Command {
   std::string details;             // more for `spillway help NAME`; may be empty
   std::vector<std::string> flags;  // that it takes, in the order in which help shows them
 
-  // Does the job, with the arguments that are no flags. InvalidArgument is a mistake of the caller's (exit
-  // code 2); every other error is a failure (1). The message is what the caller reads.
+  // Does the job, with the arguments that are no flags. InvalidArgument is a mistake of the
+  // caller's (exit code 2); every other error is a failure (1). The message is what the caller
+  // reads.
   absl::Status (*run)(const std::vector<std::string>& arguments);
 };
 

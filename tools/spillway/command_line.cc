@@ -55,7 +55,8 @@ FlagWord TakeApart(absl::string_view word) {
 absl::Status UnknownFlag(const std::string& name, absl::Span<const std::string> flags) {
   const std::string nearest = Nearest(name, flags);
   return absl::InvalidArgumentError(
-      absl::StrCat("unknown flag --", name, nearest.empty() ? "" : absl::StrCat("; did you mean --", nearest, "?")));
+      absl::StrCat("unknown flag --", name,
+                   nearest.empty() ? "" : absl::StrCat("; did you mean --", nearest, "?")));
 }
 
 std::string TypeForPeople(const std::string& type) {

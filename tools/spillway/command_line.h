@@ -1,8 +1,9 @@
 // Reads a command line into gflags' flags, and says in one line what is wrong with it.
 //
-// Where gflags would print and exit with a code of its own, this returns a status. Flags are written
-// --name=value, --name value, --name or --noname (booleans); a single dash and dashes for underscores will
-// do too. `--` ends the flags; `-` alone is an argument.
+// Where gflags would print and exit with a code of its own, this returns a status. Flags are
+// written
+// --name=value, --name value, --name or --noname (booleans); a single dash and dashes for
+// underscores will do too. `--` ends the flags; `-` alone is an argument.
 #ifndef SPILLWAY_TOOLS_SPILLWAY_COMMAND_LINE_H_
 #define SPILLWAY_TOOLS_SPILLWAY_COMMAND_LINE_H_
 
@@ -15,7 +16,8 @@
 namespace spillway {
 
 // Sets the flags in `words` that are among `flags` and returns the other words, in their order.
-// InvalidArgument: a flag that is not among them, one without its value, or a value that is not of its type.
+// InvalidArgument: a flag that is not among them, one without its value, or a value that is not of
+// its type.
 absl::StatusOr<std::vector<std::string>> ReadFlags(absl::Span<const std::string> words,
                                                    absl::Span<const std::string> flags);
 

@@ -33,7 +33,8 @@ sigset_t SignalsToWatch() {
   sigemptyset(&set);
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction action;
-    if (sigaction(signal, nullptr, &action) == 0 && action.sa_handler != SIG_IGN) sigaddset(&set, signal);
+    if (sigaction(signal, nullptr, &action) == 0 && action.sa_handler != SIG_IGN)
+      sigaddset(&set, signal);
   }
   return set;
 }
@@ -73,7 +74,8 @@ absl::Status Interruption::WaitUntilReadable(int fd) {
   while (true) {
     absl::Status status = Check();
     if (!status.ok()) return status;
-    pollfd fds[2] = {{.fd = fd, .events = POLLIN, .revents = 0}, {.fd = wake_fd, .events = POLLIN, .revents = 0}};
+    pollfd fds[2] = {{.fd = fd, .events = POLLIN, .revents = 0},
+                     {.fd = wake_fd, .events = POLLIN, .revents = 0}};
     // An error on `fd` shows in revents too; the read that follows reports it.
     if (poll(fds, 2, -1) > 0 && fds[0].revents != 0) return Check();
   }

@@ -1,16 +1,19 @@
-// SIGINT, SIGTERM and SIGHUP as a request to stop in order: work under way ends with a Cancelled status and
-// cleans up behind itself, and then the process dies of the signal, as its parent expects.
+// SIGINT, SIGTERM and SIGHUP as a request to stop in order: work under way ends with a Cancelled
+// status and cleans up behind itself, and then the process dies of the signal, as its parent
+// expects.
 //
-//     Interruption::Install();                       // first thing in main(): threads inherit its mask
+//     Interruption::Install();                       // first thing in main(): threads inherit its
+//     mask
 //     ...
 //     if (absl::Status status = Interruption::Check(); !status.ok()) return status;
 //     ...
 //     Interruption::DieIfInterrupted();              // last thing in main()
 //
-// A second signal, or work that has not ended within some seconds, ends the process at once; what is
-// registered as a TemporaryPath is removed even then.
+// A second signal, or work that has not ended within some seconds, ends the process at once; what
+// is registered as a TemporaryPath is removed even then.
 //
-// Thread-safety: Install and DieIfInterrupted belong to main(); the others may be called by any thread.
+// Thread-safety: Install and DieIfInterrupted belong to main(); the others may be called by any
+// thread.
 #ifndef SPILLWAY_TOOLS_SPILLWAY_INTERRUPTION_H_
 #define SPILLWAY_TOOLS_SPILLWAY_INTERRUPTION_H_
 

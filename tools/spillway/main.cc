@@ -1,7 +1,7 @@
 // The `spillway` program: one binary, several subcommands.
 //
-// Exit codes: 0 done, 1 failed, 2 called wrongly; a signal's own if one ended it. An error is one line on
-// standard error.
+// Exit codes: 0 done, 1 failed, 2 called wrongly; a signal's own if one ended it. An error is one
+// line on standard error.
 
 #include <csignal>
 #include <cstdio>
@@ -39,14 +39,16 @@ absl::Status RunVersion(const std::vector<std::string>& arguments) {
 
 void PrintFlag(const std::string& name) {
   const gflags::CommandLineFlagInfo info = gflags::GetCommandLineFlagInfoOrDie(name.c_str());
-  const std::string value = info.type == "string" ? absl::StrCat("\"", info.default_value, "\"") : info.default_value;
+  const std::string value =
+      info.type == "string" ? absl::StrCat("\"", info.default_value, "\"") : info.default_value;
   absl::PrintF("  --%s (default %s)\n      %s\n", name, value, info.description);
 }
 
 absl::Status RunHelp(const std::vector<std::string>& arguments) {
   if (arguments.empty()) {
     absl::PrintF("Objects larger than memory, at memory speed.\n\nusage: spillway COMMAND ...\n\n");
-    for (const Command& command : Commands()) absl::PrintF("  %-8s %s\n", command.name, command.summary);
+    for (const Command& command : Commands())
+      absl::PrintF("  %-8s %s\n", command.name, command.summary);
     absl::PrintF("\n`spillway help COMMAND` tells more.\n");
     return absl::OkStatus();
   }
@@ -96,17 +98,21 @@ int RunCommand(const Command& command, absl::Span<const std::string> words) {
   const absl::StatusOr<std::vector<std::string>> arguments = ReadFlags(words, flags);
   absl::Status status = arguments.status();
   if (status.ok()) status = command.run(*arguments);
-  if (status.ok() && std::fflush(stdout) != 0) status = absl::UnknownError("cannot write to standard output");
+  if (status.ok() && std::fflush(stdout) != 0)
+    status = absl::UnknownError("cannot write to standard output");
   if (status.ok()) return 0;
   if (absl::IsInvalidArgument(status)) {
-    PrintError(who, absl::StrCat(status.message(), " (`spillway help ", command.name, "` tells more)"));
+    PrintError(who,
+               absl::StrCat(status.message(), " (`spillway help ", command.name, "` tells more)"));
     return kExitUsage;
   }
   PrintError(who, status.message());
   return kExitFailure;
 }
 
-bool AsksForHelp(const std::string& word) { return word == "--help" || word == "-h" || word == "-help"; }
+bool AsksForHelp(const std::string& word) {
+  return word == "--help" || word == "-h" || word == "-help";
+}
 
 int Main(int argc, char** argv) {
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
@@ -122,9 +128,10 @@ int Main(int argc, char** argv) {
     std::vector<std::string> names;
     for (const Command& known : Commands()) names.push_back(known.name);
     const std::string nearest = Nearest(name, names);
-    PrintError("spillway", absl::StrCat("there is no command '", name, "'",
-                                        nearest.empty() ? "; `spillway help` lists them"
-                                                        : absl::StrCat("; did you mean '", nearest, "'?")));
+    PrintError("spillway",
+               absl::StrCat("there is no command '", name, "'",
+                            nearest.empty() ? "; `spillway help` lists them"
+                                            : absl::StrCat("; did you mean '", nearest, "'?")));
     return kExitUsage;
   }
   words.erase(words.begin());
@@ -135,8 +142,8 @@ int Main(int argc, char** argv) {
   return RunCommand(*command, words);
 }
 
-// Logs are for whoever debugs, and go to standard error when asked for; an error's own line says what the
-// caller must know.
+// Logs are for whoever debugs, and go to standard error when asked for; an error's own line says
+// what the caller must know.
 void SetUpLogs(const char* program) {
   FLAGS_logtostderr = true;
   FLAGS_minloglevel = google::GLOG_FATAL;

@@ -32,7 +32,8 @@ mode_t NewFileMode() {
 
 absl::Status FileError(absl::string_view verb, absl::string_view path, int error) {
   const std::string message =
-      absl::StrCat("cannot ", verb, " '", path, "': ", std::error_code(error, std::generic_category()).message());
+      absl::StrCat("cannot ", verb, " '", path,
+                   "': ", std::error_code(error, std::generic_category()).message());
   switch (error) {
     case EACCES:
     case EPERM:
@@ -76,17 +77,20 @@ absl::StatusOr<std::unique_ptr<OutputFile>> OutputFile::OpenDirectly(const std::
   return std::unique_ptr<OutputFile>(new OutputFile(path, fd));
 }
 
-absl::StatusOr<std::unique_ptr<OutputFile>> OutputFile::OpenBeside(const std::string& path, mode_t mode) {
+absl::StatusOr<std::unique_ptr<OutputFile>> OutputFile::OpenBeside(const std::string& path,
+                                                                   mode_t mode) {
   std::error_code error;
   const std::filesystem::path target = std::filesystem::weakly_canonical(path, error);
   if (error) return FileError("write", path, error.value());
-  std::string temporary =
-      (target.parent_path() / absl::StrCat(".", target.filename().string().substr(0, 200), ".XXXXXX")).string();
+  std::string temporary = (target.parent_path() /
+                           absl::StrCat(".", target.filename().string().substr(0, 200), ".XXXXXX"))
+                              .string();
   const int fd = mkostemp(temporary.data(), O_CLOEXEC);
   if (fd < 0) return FileError("write", path, errno);
   auto file = std::unique_ptr<OutputFile>(new OutputFile(path, fd));
   file->target_ = target.string();
-  file->temporary_ = std::make_unique<TemporaryPath>(std::move(temporary), TemporaryPath::What::kFile);
+  file->temporary_ =
+      std::make_unique<TemporaryPath>(std::move(temporary), TemporaryPath::What::kFile);
   if (fchmod(fd, mode) != 0) return FileError("write", path, errno);
   return file;
 }
@@ -113,7 +117,8 @@ absl::Status OutputFile::Commit() {
   // Some file systems report only now that there was no space.
   if (close(std::exchange(fd_, -1)) != 0 && errno != EINTR) return FileError("write", path_, errno);
   if (target_.empty()) return absl::OkStatus();
-  if (rename(temporary_->path().c_str(), target_.c_str()) != 0) return FileError("write", path_, errno);
+  if (rename(temporary_->path().c_str(), target_.c_str()) != 0)
+    return FileError("write", path_, errno);
   temporary_->Keep();
   return absl::OkStatus();
 }

@@ -1,5 +1,5 @@
-// An output file that appears whole or not at all: written beside its place under a temporary name, and
-// renamed there at the end.
+// An output file that appears whole or not at all: written beside its place under a temporary name,
+// and renamed there at the end.
 //
 // What cannot be replaced so (a device, a pipe, standard output) is written directly.
 //
@@ -21,9 +21,9 @@ namespace spillway {
 
 class OutputFile {
  public:
-  // `path` may be "-" for standard output; a symbolic link is followed, and a file that exists keeps its
-  // permissions. Errors carry the path and the system's reason: PermissionDenied, NotFound, ResourceExhausted (no
-  // space) or FailedPrecondition.
+  // `path` may be "-" for standard output; a symbolic link is followed, and a file that exists
+  // keeps its permissions. Errors carry the path and the system's reason: PermissionDenied,
+  // NotFound, ResourceExhausted (no space) or FailedPrecondition.
   static absl::StatusOr<std::unique_ptr<OutputFile>> Open(const std::string& path);
 
   // Without a Commit before, nothing is left behind and what was there is untouched.
@@ -40,7 +40,8 @@ class OutputFile {
  private:
   OutputFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
   static absl::StatusOr<std::unique_ptr<OutputFile>> OpenDirectly(const std::string& path);
-  static absl::StatusOr<std::unique_ptr<OutputFile>> OpenBeside(const std::string& path, mode_t mode);
+  static absl::StatusOr<std::unique_ptr<OutputFile>> OpenBeside(const std::string& path,
+                                                                mode_t mode);
 
   const std::string path_;  // as the user wrote it, for messages
   int fd_;
@@ -48,7 +49,8 @@ class OutputFile {
   std::unique_ptr<TemporaryPath> temporary_;
 };
 
-// A status for a failed system call on `path`, by its errno: "cannot write 'x': No space left on device".
+// A status for a failed system call on `path`, by its errno: "cannot write 'x': No space left on
+// device".
 absl::Status FileError(absl::string_view verb, absl::string_view path, int error);
 
 }  // namespace spillway

@@ -12,7 +12,8 @@ ProcessMemory ReadProcessMemory() {
   char line[256];
   while (std::fgets(line, sizeof(line), file) != nullptr) {
     uint64_t kib = 0;
-    if (std::sscanf(line, "VmHWM: %" SCNu64 " kB", &kib) == 1) memory.resident_bytes_peak = kib * 1024;
+    if (std::sscanf(line, "VmHWM: %" SCNu64 " kB", &kib) == 1)
+      memory.resident_bytes_peak = kib * 1024;
     if (std::sscanf(line, "VmRSS: %" SCNu64 " kB", &kib) == 1) memory.resident_bytes = kib * 1024;
   }
   std::fclose(file);

@@ -27,7 +27,8 @@ constexpr char kClearLine[] = "\r\x1b[K";
 
 double Share(const ProgressSample& sample) {
   if (!sample.total_bytes || *sample.total_bytes == 0) return 0;
-  return std::min(1.0, static_cast<double>(sample.done_bytes) / static_cast<double>(*sample.total_bytes));
+  return std::min(
+      1.0, static_cast<double>(sample.done_bytes) / static_cast<double>(*sample.total_bytes));
 }
 
 std::string Cells(double share, size_t count) {
@@ -74,22 +75,25 @@ std::string ProgressBar(const ProgressSample& sample, double bytes_per_second, s
 std::string ProgressLine(const ProgressSample& sample, double bytes_per_second) {
   std::string amount = FormatSize(sample.done_bytes);
   if (sample.total_bytes) {
-    absl::StrAppendFormat(&amount, " of %s (%.0f%%)", FormatSize(*sample.total_bytes), 100 * Share(sample));
+    absl::StrAppendFormat(&amount, " of %s (%.0f%%)", FormatSize(*sample.total_bytes),
+                          100 * Share(sample));
   }
-  return absl::StrFormat("%s %s, %s; memory %s of %s, disk %s", sample.phase, amount, Rate(bytes_per_second),
-                         FormatSize(sample.memory_used_bytes), FormatSize(sample.memory_limit_bytes),
-                         FormatSize(sample.disk_bytes));
+  return absl::StrFormat("%s %s, %s; memory %s of %s, disk %s", sample.phase, amount,
+                         Rate(bytes_per_second), FormatSize(sample.memory_used_bytes),
+                         FormatSize(sample.memory_limit_bytes), FormatSize(sample.disk_bytes));
 }
 
 absl::StatusOr<ProgressStyle> ParseProgressStyle(absl::string_view text, std::FILE* stream) {
   if (text == "none") return ProgressStyle::kNone;
   if (text == "lines") return ProgressStyle::kLines;
   if (text == "bar") return ProgressStyle::kBar;
-  if (text == "auto") return isatty(fileno(stream)) == 1 ? ProgressStyle::kBar : ProgressStyle::kLines;
+  if (text == "auto")
+    return isatty(fileno(stream)) == 1 ? ProgressStyle::kBar : ProgressStyle::kLines;
   return absl::InvalidArgumentError(absl::StrCat("'", text, "' is none of auto, bar, lines, none"));
 }
 
-ProgressDisplay::ProgressDisplay(ProgressStyle style, std::FILE* stream, std::function<ProgressSample()> sample)
+ProgressDisplay::ProgressDisplay(ProgressStyle style, std::FILE* stream,
+                                 std::function<ProgressSample()> sample)
     : style_(style), stream_(stream), sample_(std::move(sample)) {
   if (style_ == ProgressStyle::kNone) return;
   thread_ = std::thread([this] {

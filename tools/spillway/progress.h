@@ -1,4 +1,5 @@
-// Shows how far a long job has come: one line that is redrawn on a terminal, a line now and then elsewhere.
+// Shows how far a long job has come: one line that is redrawn on a terminal, a line now and then
+// elsewhere.
 #ifndef SPILLWAY_TOOLS_SPILLWAY_PROGRESS_H_
 #define SPILLWAY_TOOLS_SPILLWAY_PROGRESS_H_
 
@@ -27,7 +28,8 @@ struct ProgressSample {
   uint64_t disk_bytes = 0;
 };
 
-// For a terminal: what matters first, with a bar where `width` leaves room for one; never longer than `width`.
+// For a terminal: what matters first, with a bar where `width` leaves room for one; never longer
+// than `width`.
 std::string ProgressBar(const ProgressSample& sample, double bytes_per_second, size_t width);
 
 // For a log.
@@ -39,7 +41,8 @@ enum class ProgressStyle {
   kBar,
 };
 
-// "auto" (a bar if `stream` is a terminal, else lines), "bar", "lines" or "none". InvalidArgument otherwise.
+// "auto" (a bar if `stream` is a terminal, else lines), "bar", "lines" or "none". InvalidArgument
+// otherwise.
 absl::StatusOr<ProgressStyle> ParseProgressStyle(absl::string_view text, std::FILE* stream);
 
 // Shows samples on a thread of its own while it lives.

@@ -25,10 +25,13 @@
 #include "tools/spillway/sort/text_source.h"
 #include "tools/spillway/spill_place.h"
 
-DEFINE_string(output, "", "Where the sorted lines go: a file, which may be one of the inputs, or - for standard output");
+DEFINE_string(
+    output, "",
+    "Where the sorted lines go: a file, which may be one of the inputs, or - for standard output");
 DEFINE_uint32(threads, 0, "Threads that sort; 0 is as many as there are processors");
 DEFINE_string(progress, "auto",
-              "How progress is shown on standard error: bar, lines, none, or auto, a bar on a terminal and lines "
+              "How progress is shown on standard error: bar, lines, none, or auto, a bar on a "
+              "terminal and lines "
               "elsewhere");
 
 namespace spillway {
@@ -51,21 +54,25 @@ absl::StatusOr<SortOptions> ReadSortOptions(const std::vector<std::string>& file
   SortOptions options;
   options.store = *std::move(store);
   if (FLAGS_threads > kThreadsMax) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--threads: ", FLAGS_threads, " is too many; it may be from 1 to ", kThreadsMax));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--threads: ", FLAGS_threads, " is too many; it may be from 1 to ", kThreadsMax));
   }
-  options.threads = FLAGS_threads != 0 ? FLAGS_threads : std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
+  options.threads =
+      FLAGS_threads != 0 ? FLAGS_threads : std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
   absl::StatusOr<ProgressStyle> progress = ParseProgressStyle(FLAGS_progress, stderr);
-  if (!progress.ok()) return absl::InvalidArgumentError(absl::StrCat("--progress: ", progress.status().message()));
+  if (!progress.ok())
+    return absl::InvalidArgumentError(absl::StrCat("--progress: ", progress.status().message()));
   options.progress = *progress;
   if (FLAGS_output.empty()) {
-    return absl::InvalidArgumentError("--output is missing; write --output=FILE, or --output=- for standard output");
+    return absl::InvalidArgumentError(
+        "--output is missing; write --output=FILE, or --output=- for standard output");
   }
   if (files.empty()) return absl::InvalidArgumentError("no input file; write - for standard input");
   return options;
 }
 
-ProgressSample MakeSample(const SortProgress& progress, const sort::TextSource& source, const ObjectStore& store) {
+ProgressSample MakeSample(const SortProgress& progress, const sort::TextSource& source,
+                          const ObjectStore& store) {
   ProgressSample sample;
   if (progress.phase == SortProgress::Phase::kMakingRuns) {
     sample.phase = "reading";
@@ -91,21 +98,26 @@ struct SortOutcome {
   double seconds = 0;
 };
 
-std::string Summary(const SortProgress& progress, const sort::TextSource& source, const SortOutcome& outcome) {
+std::string Summary(const SortProgress& progress, const sort::TextSource& source,
+                    const SortOutcome& outcome) {
   const StoreStats& store = outcome.store;
   std::string text;
-  absl::StrAppendFormat(&text, "sorted   %s, %d lines, of %d %s\n", FormatSize(progress.written_bytes),
-                        progress.lines.load(), source.files(), source.files() == 1 ? "file" : "files");
-  absl::StrAppendFormat(&text, "objects  %d put (%s), %s spilled, %s restored; %d runs, %d extra merges\n", store.puts,
-                        FormatSize(store.put_bytes), FormatSize(store.spilled_bytes),
-                        FormatSize(store.restored_bytes), progress.runs.load(), progress.merge_passes.load());
+  absl::StrAppendFormat(&text, "sorted   %s, %d lines, of %d %s\n",
+                        FormatSize(progress.written_bytes), progress.lines.load(), source.files(),
+                        source.files() == 1 ? "file" : "files");
+  absl::StrAppendFormat(
+      &text, "objects  %d put (%s), %s spilled, %s restored; %d runs, %d extra merges\n",
+      store.puts, FormatSize(store.put_bytes), FormatSize(store.spilled_bytes),
+      FormatSize(store.restored_bytes), progress.runs.load(), progress.merge_passes.load());
   absl::StrAppendFormat(&text, "disk     %s at the peak\n", FormatSize(store.disk_held_bytes_peak));
-  absl::StrAppendFormat(&text, "memory   limit %s, store %s at the peak; process %s at the peak, %s idle\n",
-                        FormatSize(store.memory_limit_bytes), FormatSize(store.memory_used_bytes_peak),
-                        FormatSize(outcome.peak_resident_bytes), FormatSize(outcome.idle_resident_bytes));
-  absl::StrAppendFormat(&text, "time     %.2f s, %s/s\n", outcome.seconds,
-                        FormatSize(static_cast<uint64_t>(static_cast<double>(progress.written_bytes) /
-                                                         std::max(outcome.seconds, 1e-3))));
+  absl::StrAppendFormat(
+      &text, "memory   limit %s, store %s at the peak; process %s at the peak, %s idle\n",
+      FormatSize(store.memory_limit_bytes), FormatSize(store.memory_used_bytes_peak),
+      FormatSize(outcome.peak_resident_bytes), FormatSize(outcome.idle_resident_bytes));
+  absl::StrAppendFormat(
+      &text, "time     %.2f s, %s/s\n", outcome.seconds,
+      FormatSize(static_cast<uint64_t>(static_cast<double>(progress.written_bytes) /
+                                       std::max(outcome.seconds, 1e-3))));
   return text;
 }
 
@@ -114,13 +126,15 @@ absl::Status SortWithStore(const SortOptions& options, sort::TextSource* source,
                            ObjectStore* store, SortProgress* progress) {
   const StoreStats stats = store->Stats();
   sort::SortResources resources;
-  resources.usable_bytes = stats.memory_limit_bytes - std::min(stats.memory_limit_bytes, stats.memory_used_bytes);
+  resources.usable_bytes =
+      stats.memory_limit_bytes - std::min(stats.memory_limit_bytes, stats.memory_used_bytes);
   resources.max_object_bytes = stats.max_object_bytes;
   resources.threads = options.threads;
   resources.input_bytes = source->size_bytes();
   const absl::StatusOr<sort::SortPlan> plan = sort::PlanSort(resources);
   if (!plan.ok()) return plan.status();
-  const ProgressDisplay display(options.progress, stderr, [&] { return MakeSample(*progress, *source, *store); });
+  const ProgressDisplay display(options.progress, stderr,
+                                [&] { return MakeSample(*progress, *source, *store); });
   return sort::SortText(source, output, *plan, store, progress);
 }
 
@@ -143,7 +157,8 @@ absl::Status RunSort(const std::vector<std::string>& files) {
     return store.status();
   }
   SortProgress progress;
-  absl::Status status = SortWithStore(*options, source->get(), output->get(), store->get(), &progress);
+  absl::Status status =
+      SortWithStore(*options, source->get(), output->get(), store->get(), &progress);
   if (!status.ok()) return status;
   status = (*output)->Commit();
   if (!status.ok()) return status;
@@ -164,8 +179,10 @@ Command SortCommand() {
   command.arguments = "--output=OUT FILE...";
   command.summary = "sort the lines of files larger than memory, in the order of their bytes";
   command.details =
-      "The order and the output are those of `LC_ALL=C sort`. FILE may be - for standard input. What does not fit\n"
-      "into --memory_limit goes to --spill_dir; without it, to a fresh directory under TMPDIR that is removed at the\n"
+      "The order and the output are those of `LC_ALL=C sort`. FILE may be - for standard input. "
+      "What does not fit\n"
+      "into --memory_limit goes to --spill_dir; without it, to a fresh directory under TMPDIR that "
+      "is removed at the\n"
       "end. The output appears when it is complete; on failure nothing is left of it.\n";
   command.flags = StoreFlagNames();
   command.flags.insert(command.flags.begin(), {"output", "threads", "progress"});

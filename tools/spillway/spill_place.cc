@@ -15,8 +15,10 @@ absl::StatusOr<SpillPlace> SpillPlace::Make(const std::string& directory) {
   SpillPlace place;
   if (directory.empty()) {
     const char* const parent = getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-    std::string fresh = absl::StrCat(parent != nullptr && *parent != '\0' ? parent : "/tmp", "/spillway-XXXXXX");
-    if (mkdtemp(fresh.data()) == nullptr) return FileError("make the spill directory", fresh, errno);
+    std::string fresh =
+        absl::StrCat(parent != nullptr && *parent != '\0' ? parent : "/tmp", "/spillway-XXXXXX");
+    if (mkdtemp(fresh.data()) == nullptr)
+      return FileError("make the spill directory", fresh, errno);
     place.directory_ = fresh;
     place.fresh_ = true;
     place.temporary_ = std::make_unique<TemporaryPath>(fresh, TemporaryPath::What::kTree);
@@ -27,7 +29,8 @@ absl::StatusOr<SpillPlace> SpillPlace::Make(const std::string& directory) {
   if (!std::filesystem::exists(directory, error)) {
     place.was_missing_ = true;
     place.temporary_ = std::make_unique<TemporaryPath>(directory, TemporaryPath::What::kTree);
-  } else if (std::filesystem::is_directory(directory, error) && std::filesystem::is_empty(directory, error)) {
+  } else if (std::filesystem::is_directory(directory, error) &&
+             std::filesystem::is_empty(directory, error)) {
     place.temporary_ = std::make_unique<TemporaryPath>(directory, TemporaryPath::What::kContents);
   }
   // Anything else the store judges when it opens.

@@ -10,8 +10,9 @@
 
 namespace spillway {
 
-// A spill directory for the time of one command: the one that the user named, or a fresh one under TMPDIR.
-// What the store puts there goes with this object if the directory was missing or empty before.
+// A spill directory for the time of one command: the one that the user named, or a fresh one under
+// TMPDIR. What the store puts there goes with this object if the directory was missing or empty
+// before.
 class SpillPlace {
  public:
   // `directory` may be empty. FailedPrecondition or PermissionDenied: no directory can be made.
@@ -26,7 +27,7 @@ class SpillPlace {
   SpillPlace() = default;
 
   std::string directory_;
-  bool fresh_ = false;        // under TMPDIR, by a name that nobody else has
+  bool fresh_ = false;  // under TMPDIR, by a name that nobody else has
   bool was_missing_ = false;
   std::unique_ptr<TemporaryPath> temporary_;
 };

@@ -60,7 +60,8 @@ void TemporaryPath::Remove() {
 void TemporaryPath::Keep() {
   Registry& registry = TheRegistry();
   MutexLock lock(&registry.mutex);
-  registry.paths.erase(std::remove(registry.paths.begin(), registry.paths.end(), this), registry.paths.end());
+  registry.paths.erase(std::remove(registry.paths.begin(), registry.paths.end(), this),
+                       registry.paths.end());
 }
 
 void TemporaryPath::RemoveAll() ABSL_NO_THREAD_SAFETY_ANALYSIS {

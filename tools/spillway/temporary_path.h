@@ -30,7 +30,8 @@ class TemporaryPath {
   // It is to stay after all.
   void Keep();
 
-  // Removes every temporary path there is, and keeps the lock: no more can be made. For the end of the process.
+  // Removes every temporary path there is, and keeps the lock: no more can be made. For the end of
+  // the process.
   static void RemoveAll();
 
  private:

@@ -42,8 +42,8 @@ class RunMerger {
 
   absl::Status MergeToOutput(std::vector<Run> runs, OutputFile* output) {
     progress_.phase = SortProgress::Phase::kMergingToOutput;
-    absl::StatusOr<std::unique_ptr<OutputWriter>> writer =
-        OutputWriter::Make(context_.store, plan_.output_buffer_bytes, output, &progress_.written_bytes);
+    absl::StatusOr<std::unique_ptr<OutputWriter>> writer = OutputWriter::Make(
+        context_.store, plan_.output_buffer_bytes, output, &progress_.written_bytes);
     if (!writer.ok()) return writer.status();
     absl::Status status = Merge(std::move(runs), writer->get());
     if (!status.ok()) return status;
@@ -63,16 +63,18 @@ class RunMerger {
     return bytes;
   }
 
-  // What a merge of all these runs may hold of them. One chunk more is fetched ahead at least, or written.
+  // What a merge of all these runs may hold of them. One chunk more is fetched ahead at least, or
+  // written.
   uint64_t HeldBytesMax(const std::vector<Run>& runs) const {
     return plan_.merge_bytes_max - std::min<uint64_t>(plan_.merge_bytes_max, LargestChunk(runs));
   }
 
-  // Removes from `runs` the smallest ones: as many as fit into one merge, but no more than are needed so that
-  // the others and the result fit into the next.
+  // Removes from `runs` the smallest ones: as many as fit into one merge, but no more than are
+  // needed so that the others and the result fit into the next.
   std::vector<Run> TakeGroup(std::vector<Run>* runs) const {
     std::sort(runs->begin(), runs->end(), [](const Run& a, const Run& b) {
-      return std::make_pair(a.chunk_bytes_max(), a.bytes()) < std::make_pair(b.chunk_bytes_max(), b.bytes());
+      return std::make_pair(a.chunk_bytes_max(), a.bytes()) <
+             std::make_pair(b.chunk_bytes_max(), b.bytes());
     });
     const uint64_t held_bytes = HeldBytes(*runs);
     const uint64_t held_bytes_max = HeldBytesMax(*runs);
@@ -81,7 +83,9 @@ class RunMerger {
     while (count < runs->size()) {
       const uint64_t next_bytes = (*runs)[count].chunk_bytes_max();
       const bool fits = group_bytes + next_bytes <= held_bytes_max;
-      const bool enough = held_bytes - group_bytes + std::max<uint64_t>(plan_.chunk_bytes, next_bytes) <= held_bytes_max;
+      const bool enough =
+          held_bytes - group_bytes + std::max<uint64_t>(plan_.chunk_bytes, next_bytes) <=
+          held_bytes_max;
       if (count >= 2 && (!fits || enough)) break;
       group_bytes += next_bytes;
       ++count;
@@ -98,8 +102,10 @@ class RunMerger {
     for (const Run& run : runs) bytes += run.bytes();
     progress_.merged_bytes = 0;
     progress_.to_merge_bytes = bytes;
-    const uint64_t spare_bytes = plan_.merge_bytes_max - std::min<uint64_t>(plan_.merge_bytes_max, HeldBytes(runs));
-    ChunkFetcher fetcher(std::move(runs), plan_.fetchers, std::min<uint64_t>(plan_.fetched_bytes_max, spare_bytes));
+    const uint64_t spare_bytes =
+        plan_.merge_bytes_max - std::min<uint64_t>(plan_.merge_bytes_max, HeldBytes(runs));
+    ChunkFetcher fetcher(std::move(runs), plan_.fetchers,
+                         std::min<uint64_t>(plan_.fetched_bytes_max, spare_bytes));
     std::vector<std::unique_ptr<RunReader>> readers;
     std::vector<MergeInput*> inputs;
     for (size_t run = 0; run < fetcher.runs(); ++run) {
@@ -116,8 +122,8 @@ class RunMerger {
 
 }  // namespace
 
-absl::Status SortText(TextSource* source, OutputFile* output, const SortPlan& plan, ObjectStore* store,
-                      SortProgress* progress) {
+absl::Status SortText(TextSource* source, OutputFile* output, const SortPlan& plan,
+                      ObjectStore* store, SortProgress* progress) {
   VLOG(1) << "sort: " << plan.ToString();
   RunWriterContext context;
   context.store = store;

@@ -23,25 +23,26 @@ namespace spillway::sort {
 struct SortProgress {
   enum class Phase {
     kMakingRuns,
-    kMerging,       // runs to fewer runs
+    kMerging,  // runs to fewer runs
     kMergingToOutput,
   };
 
   std::atomic<Phase> phase{Phase::kMakingRuns};
-  std::atomic<uint64_t> read_bytes{0};     // input
+  std::atomic<uint64_t> read_bytes{0};  // input
   std::atomic<uint64_t> lines{0};
   std::atomic<uint64_t> runs{0};
-  std::atomic<uint64_t> merge_passes{0};   // merges of runs to runs that were needed before the last one
-  std::atomic<uint64_t> merged_bytes{0};   // read by the merge under way
+  std::atomic<uint64_t> merge_passes{
+      0};  // merges of runs to runs that were needed before the last one
+  std::atomic<uint64_t> merged_bytes{0};    // read by the merge under way
   std::atomic<uint64_t> to_merge_bytes{0};  // that it has to read
-  std::atomic<uint64_t> written_bytes{0};  // output
+  std::atomic<uint64_t> written_bytes{0};   // output
 };
 
-// Sorts the lines of `source` into `output`, in the order of their bytes; the output is not committed.
-// ResourceExhausted: a line longer than plan.line_bytes_max, or what the store or the disk has no room for.
-// Cancelled: interrupted. Errors of files name them.
-absl::Status SortText(TextSource* source, OutputFile* output, const SortPlan& plan, ObjectStore* store,
-                      SortProgress* progress);
+// Sorts the lines of `source` into `output`, in the order of their bytes; the output is not
+// committed. ResourceExhausted: a line longer than plan.line_bytes_max, or what the store or the
+// disk has no room for. Cancelled: interrupted. Errors of files name them.
+absl::Status SortText(TextSource* source, OutputFile* output, const SortPlan& plan,
+                      ObjectStore* store, SortProgress* progress);
 
 }  // namespace spillway::sort
 

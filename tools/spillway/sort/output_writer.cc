@@ -7,9 +7,9 @@
 
 namespace spillway::sort {
 
-absl::StatusOr<std::unique_ptr<OutputWriter>> OutputWriter::Make(ObjectStore* store, size_t buffer_bytes,
-                                                                 OutputFile* file,
-                                                                 std::atomic<uint64_t>* written_bytes) {
+absl::StatusOr<std::unique_ptr<OutputWriter>> OutputWriter::Make(
+    ObjectStore* store, size_t buffer_bytes, OutputFile* file,
+    std::atomic<uint64_t>* written_bytes) {
   std::vector<ObjectBuilder> buffers;
   for (int i = 0; i < 2; ++i) {
     absl::StatusOr<ObjectBuilder> buffer = store->Create(buffer_bytes);

@@ -18,7 +18,8 @@ namespace {
 
 class RunMaker {
  public:
-  RunMaker(TextSource* source, const SortPlan& plan, RunWriterContext* context, SortProgress* progress)
+  RunMaker(TextSource* source, const SortPlan& plan, RunWriterContext* context,
+           SortProgress* progress)
       : source_(*source), plan_(plan), context_(*context), progress_(*progress) {}
 
   absl::StatusOr<std::vector<Run>> Make() {
@@ -70,12 +71,14 @@ class RunMaker {
       if (*bytes == 0) break;
       block->Append(*bytes);
       text_bytes += *bytes;
-      // As they are read, so that somebody who watches sees it move; what is taken back is taken off below.
+      // As they are read, so that somebody who watches sees it move; what is taken back is taken
+      // off below.
       progress_.read_bytes.fetch_add(*bytes, std::memory_order_relaxed);
       if (block->rest().size() > plan_.line_bytes_max) break;
     }
     if (block->longest_line_bytes() > plan_.line_bytes_max ||
-        (block->rest().size() > plan_.line_bytes_max && block->rest().find('\n') == absl::string_view::npos)) {
+        (block->rest().size() > plan_.line_bytes_max &&
+         block->rest().find('\n') == absl::string_view::npos)) {
       return LineTooLong(block->lines().size());
     }
     progress_.read_bytes.fetch_sub(block->rest().size(), std::memory_order_relaxed);
@@ -85,10 +88,10 @@ class RunMaker {
 
   absl::Status LineTooLong(size_t lines_before_at_most) const {
     const uint64_t lines = progress_.lines.load(std::memory_order_relaxed);
-    return absl::ResourceExhaustedError(
-        absl::StrCat("a line between the ", lines + 1, ". and the ", lines + lines_before_at_most + 1,
-                     ". of the input is longer than ", FormatSize(plan_.line_bytes_max),
-                     ", the longest that this --memory_limit can sort"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "a line between the ", lines + 1, ". and the ", lines + lines_before_at_most + 1,
+        ". of the input is longer than ", FormatSize(plan_.line_bytes_max),
+        ", the longest that this --memory_limit can sort"));
   }
 
   bool HasFailed() {
@@ -110,8 +113,8 @@ class RunMaker {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Run>> MakeRuns(TextSource* source, const SortPlan& plan, RunWriterContext* context,
-                                          SortProgress* progress) {
+absl::StatusOr<std::vector<Run>> MakeRuns(TextSource* source, const SortPlan& plan,
+                                          RunWriterContext* context, SortProgress* progress) {
   return RunMaker(source, plan, context, progress).Make();
 }
 

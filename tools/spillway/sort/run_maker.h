@@ -11,10 +11,10 @@
 
 namespace spillway::sort {
 
-// Reads `source` to its end. Each of plan.workers threads has a block: it fills it, which they do in turns,
-// sorts it and writes it as a run, which they do side by side. Errors as SortText.
-absl::StatusOr<std::vector<Run>> MakeRuns(TextSource* source, const SortPlan& plan, RunWriterContext* context,
-                                          SortProgress* progress);
+// Reads `source` to its end. Each of plan.workers threads has a block: it fills it, which they do
+// in turns, sorts it and writes it as a run, which they do side by side. Errors as SortText.
+absl::StatusOr<std::vector<Run>> MakeRuns(TextSource* source, const SortPlan& plan,
+                                          RunWriterContext* context, SortProgress* progress);
 
 }  // namespace spillway::sort
 

@@ -16,16 +16,19 @@ ChunkFetcher::ChunkFetcher(std::vector<Run> runs, size_t threads, uint64_t fetch
     : fetched_bytes_max_(fetched_bytes_max), runs_(std::move(runs)) {
   for (size_t run = 0; run < runs_.size(); ++run) {
     places_.emplace_back(runs_[run].chunks.size());
-    for (size_t index = 0; index < runs_[run].chunks.size(); ++index) order_.push_back({.run = run, .index = index});
+    for (size_t index = 0; index < runs_[run].chunks.size(); ++index)
+      order_.push_back({.run = run, .index = index});
   }
   // First all first chunks, then by the last line of the chunk before.
   const auto wanted_at = [this](const Fetch& fetch) {
-    const LinePrefix before = fetch.index == 0 ? LinePrefix{} : chunk(fetch.run, fetch.index - 1).last_line;
+    const LinePrefix before =
+        fetch.index == 0 ? LinePrefix{} : chunk(fetch.run, fetch.index - 1).last_line;
     return std::make_tuple(fetch.index != 0, before, fetch.index, fetch.run);
   };
   std::sort(order_.begin(), order_.end(),
             [&](const Fetch& a, const Fetch& b) { return wanted_at(a) < wanted_at(b); });
-  for (size_t place = 0; place < order_.size(); ++place) places_[order_[place].run][order_[place].index] = place;
+  for (size_t place = 0; place < order_.size(); ++place)
+    places_[order_[place].run][order_[place].index] = place;
   for (size_t i = 0; i < threads; ++i) {
     threads_.emplace_back([this] {
       pthread_setname_np(pthread_self(), "fetch");
@@ -87,7 +90,8 @@ absl::StatusOr<RawView> ChunkFetcher::Take(size_t run, size_t index) {
   {
     MutexLock lock(&mutex_);
     fetch = &order_[places_[run][index]];
-    CHECK(fetch->state != State::kTaken) << "chunk " << index << " of run " << run << " was taken before";
+    CHECK(fetch->state != State::kTaken)
+        << "chunk " << index << " of run " << run << " was taken before";
     while (fetch->state == State::kFetching) changed_.Wait(&mutex_);
     const bool fetched = fetch->state == State::kFetched;
     fetch->state = State::kTaken;

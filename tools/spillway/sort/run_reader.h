@@ -1,9 +1,10 @@
 // Reads runs for a merge, fetching their chunks before the merge asks for them.
 //
-// A chunk is wanted when the one before it in its run is used up, and that is when the merge has come to that
-// one's last line. So the order in which all chunks of all runs will be wanted is known beforehand
-// (forecasting: Knuth, The Art of Computer Programming 3, 5.4.6), here but for the bytes of long lines behind
-// LinePrefix: a chunk that is wanted earlier than foreseen is then got when it is wanted.
+// A chunk is wanted when the one before it in its run is used up, and that is when the merge has
+// come to that one's last line. So the order in which all chunks of all runs will be wanted is
+// known beforehand (forecasting: Knuth, The Art of Computer Programming 3, 5.4.6), here but for the
+// bytes of long lines behind LinePrefix: a chunk that is wanted earlier than foreseen is then got
+// when it is wanted.
 #ifndef SPILLWAY_TOOLS_SPILLWAY_SORT_RUN_READER_H_
 #define SPILLWAY_TOOLS_SPILLWAY_SORT_RUN_READER_H_
 
@@ -21,7 +22,8 @@
 
 namespace spillway::sort {
 
-// Gets the chunks of some runs in the order in which a merge of them will want them, on threads of its own.
+// Gets the chunks of some runs in the order in which a merge of them will want them, on threads of
+// its own.
 //
 // Thread-safety: Take may be called by any thread.
 class ChunkFetcher {
@@ -36,8 +38,8 @@ class ChunkFetcher {
   size_t chunks(size_t run) const { return runs_[run].chunks.size(); }
   const Chunk& chunk(size_t run, size_t index) const { return runs_[run].chunks[index]; }
 
-  // The chunk's object, which this is the last to refer to: it goes with the view. Each chunk can be taken
-  // once. Errors as ObjectRef::Get.
+  // The chunk's object, which this is the last to refer to: it goes with the view. Each chunk can
+  // be taken once. Errors as ObjectRef::Get.
   absl::StatusOr<RawView> Take(size_t run, size_t index) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -55,9 +57,12 @@ class ChunkFetcher {
   };
 
   void FetchAhead() ABSL_LOCKS_EXCLUDED(mutex_);
-  // The next chunk in the foreseen order that waits and that there is room for; null if there is none now.
+  // The next chunk in the foreseen order that waits and that there is room for; null if there is
+  // none now.
   Fetch* NextToFetch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  uint64_t HeldBytes(const Fetch& fetch) const { return runs_[fetch.run].chunks[fetch.index].held_bytes(); }
+  uint64_t HeldBytes(const Fetch& fetch) const {
+    return runs_[fetch.run].chunks[fetch.index].held_bytes();
+  }
   absl::StatusOr<RawView> Get(const Fetch& fetch) const;
   void DropRef(const Fetch& fetch) { runs_[fetch.run].chunks[fetch.index].ref = {}; }
 

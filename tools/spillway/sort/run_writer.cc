@@ -9,7 +9,8 @@
 namespace spillway::sort {
 namespace {
 
-// Copying in sorted order follows entries into the text at random; so many lines ahead they are fetched.
+// Copying in sorted order follows entries into the text at random; so many lines ahead they are
+// fetched.
 constexpr size_t kFetchAheadLines = 16;
 
 // Makes one chunk of the lines [begin, end), which take `bytes`.
@@ -68,7 +69,8 @@ absl::StatusOr<Run> WriteRun(const LineBlock& block, RunWriterContext* context) 
 absl::Status RunWriter::StartChunk(absl::string_view line, OffsetValueCode code) {
   absl::Status status = SealChunk();
   if (!status.ok()) return status;
-  absl::StatusOr<ObjectBuilder> builder = context_.store->Create(std::max(context_.chunk_bytes, line.size()));
+  absl::StatusOr<ObjectBuilder> builder =
+      context_.store->Create(std::max(context_.chunk_bytes, line.size()));
   if (!builder.ok()) return builder.status();
   builder_.emplace(*std::move(builder));
   at_ = builder_->data().data();
@@ -83,7 +85,8 @@ absl::Status RunWriter::SealChunk() {
   chunk.bytes = static_cast<uint64_t>(at_ - builder_->data().data());
   chunk.first_code = first_code_;
   chunk.last_line = MakeLinePrefix(last_);
-  // What the lines left free goes to disk with them: no more than what the next line did not fit into.
+  // What the lines left free goes to disk with them: no more than what the next line did not fit
+  // into.
   std::memset(at_, 0, static_cast<size_t>(end_ - at_));
   absl::StatusOr<ObjectRef<RawBytes>> ref = builder_->Seal();
   builder_.reset();

@@ -23,8 +23,8 @@ struct RunWriterContext {
   Mutex large_chunk_mutex;
 };
 
-// Makes a run of the sorted lines of a block, in chunks of exactly the size that they need. Errors as
-// ObjectStore::Create, and Cancelled. May be called by several threads with one context.
+// Makes a run of the sorted lines of a block, in chunks of exactly the size that they need. Errors
+// as ObjectStore::Create, and Cancelled. May be called by several threads with one context.
 absl::StatusOr<Run> WriteRun(const LineBlock& block, RunWriterContext* context);
 
 // Makes a run of lines that come one by one, as the output of MergeLines.

@@ -11,19 +11,19 @@
 
 namespace spillway::sort {
 
-// While runs are made, each worker holds a block in which it sorts, and the rest of the memory is for sorted
-// chunks on their way to disk. While runs are merged, one chunk of each is held, some more are fetched
-// ahead, and output waits to be written.
+// While runs are made, each worker holds a block in which it sorts, and the rest of the memory is
+// for sorted chunks on their way to disk. While runs are merged, one chunk of each is held, some
+// more are fetched ahead, and output waits to be written.
 struct SortPlan {
-  size_t workers = 0;                 // threads that make runs
-  size_t fetchers = 0;                // threads that fetch chunks ahead of the merge
-  size_t block_bytes = 0;             // a worker's block, text and index
-  size_t read_bytes = 0;              // one read of input
-  size_t line_bytes_max = 0;          // the longest line, newline included
-  size_t chunk_bytes = 0;             // a chunk of a run; only a longer line makes a larger one
-  size_t merge_bytes_max = 0;         // chunks held by a merge, those fetched ahead included
-  size_t fetched_bytes_max = 0;       // chunks fetched ahead
-  size_t output_buffer_bytes = 0;     // each of two
+  size_t workers = 0;              // threads that make runs
+  size_t fetchers = 0;             // threads that fetch chunks ahead of the merge
+  size_t block_bytes = 0;          // a worker's block, text and index
+  size_t read_bytes = 0;           // one read of input
+  size_t line_bytes_max = 0;       // the longest line, newline included
+  size_t chunk_bytes = 0;          // a chunk of a run; only a longer line makes a larger one
+  size_t merge_bytes_max = 0;      // chunks held by a merge, those fetched ahead included
+  size_t fetched_bytes_max = 0;    // chunks fetched ahead
+  size_t output_buffer_bytes = 0;  // each of two
 
   std::string ToString() const;
 };

@@ -21,20 +21,21 @@ namespace spillway::sort {
 
 class TextSource {
  public:
-  // Checks that every file can be read before anything else happens; "-" is standard input. Errors name
-  // the file and carry the system's reason.
+  // Checks that every file can be read before anything else happens; "-" is standard input. Errors
+  // name the file and carry the system's reason.
   static absl::StatusOr<std::unique_ptr<TextSource>> Open(std::vector<std::string> paths);
 
   ~TextSource();
   TextSource(const TextSource&) = delete;
   TextSource& operator=(const TextSource&) = delete;
 
-  // Reads up to `room.size()` bytes straight to `room`; how many, 0 at the end of the last file. A file that
-  // does not end with a newline gets one, as if it stood there.
+  // Reads up to `room.size()` bytes straight to `room`; how many, 0 at the end of the last file. A
+  // file that does not end with a newline gets one, as if it stood there.
   absl::StatusOr<size_t> Read(absl::Span<char> room);
 
-  // Takes back the last bytes that Read returned, to return them again. They are kept in `store`. `text`
-  // must be the end of what was read since the last Unread's text was used up, or since that.
+  // Takes back the last bytes that Read returned, to return them again. They are kept in `store`.
+  // `text` must be the end of what was read since the last Unread's text was used up, or since
+  // that.
   absl::Status Unread(absl::string_view text, ObjectStore* store);
 
   // The sizes of the files together; nullopt if one of them has none, such as a pipe.
