@@ -77,7 +77,8 @@ absl::Status ReadSpillTier(StoreOptions* options) {
 }
 
 absl::Status ReadEvictionPolicy(StoreOptions* options) {
-  const std::vector<std::string_view> names = EvictionPolicyNames();
+  const std::vector<std::string_view> known = EvictionPolicyNames();
+  const std::vector<std::string> names(known.begin(), known.end());
   if (std::find(names.begin(), names.end(), FLAGS_eviction_policy) == names.end()) {
     return FlagError("eviction_policy",
                      absl::StrCat("'", FLAGS_eviction_policy, "' is no eviction policy; there are ",

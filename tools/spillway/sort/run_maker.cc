@@ -20,7 +20,7 @@ class RunMaker {
  public:
   RunMaker(TextSource* source, const SortPlan& plan, RunWriterContext* context,
            SortProgress* progress)
-      : source_(*source), plan_(plan), context_(*context), progress_(*progress) {}
+      : plan_(plan), context_(*context), progress_(*progress), source_(*source) {}
 
   absl::StatusOr<std::vector<Run>> Make() {
     std::vector<std::thread> workers;

@@ -17,7 +17,7 @@ ChunkFetcher::ChunkFetcher(std::vector<Run> runs, size_t threads, uint64_t fetch
   for (size_t run = 0; run < runs_.size(); ++run) {
     places_.emplace_back(runs_[run].chunks.size());
     for (size_t index = 0; index < runs_[run].chunks.size(); ++index)
-      order_.push_back({.run = run, .index = index});
+      order_.emplace_back(run, index);
   }
   // First all first chunks, then by the last line of the chunk before.
   const auto wanted_at = [this](const Fetch& fetch) {

@@ -50,8 +50,10 @@ class ChunkFetcher {
     kTaken,
   };
   struct Fetch {
-    size_t run = 0;
-    size_t index = 0;
+    Fetch(size_t run_of_chunk, size_t index_in_run) : run(run_of_chunk), index(index_in_run) {}
+
+    size_t run;
+    size_t index;
     State state = State::kWaiting;
     RawView view;
   };
