@@ -1,6 +1,6 @@
 #include "spill/rocksdb_backend.h"
 
-#include "spill/internal/rocksdb_backend_impl.h"
+#include "spill/rocksdb/backend_impl.h"
 
 namespace spillway {
 

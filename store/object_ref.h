@@ -7,8 +7,8 @@
 // A ref is one pointer wide; copying one is one atomic add. Refs may outlive the store: they then
 // answer Unavailable.
 //
-// Thread-safety: as a shared_ptr. Different refs to one object may be used by different threads; one
-// ref must not be assigned to while another thread uses it.
+// Thread-safety: as a shared_ptr. Different refs to one object may be used by different threads;
+// one ref must not be assigned to while another thread uses it.
 #ifndef SPILLWAY_STORE_OBJECT_REF_H_
 #define SPILLWAY_STORE_OBJECT_REF_H_
 
@@ -65,8 +65,9 @@ class ObjectRef {
 
   // The object's bytes as a T to be read in place, pinned while the view lives. Restores the object
   // if it is cold, which may wait for room.
-  // NotFound: deleted or dropped. ResourceExhausted: no room before the deadline. DataLoss: the copy on
-  // disk is damaged. Internal: it cannot be read at present. Unavailable: the store is closed.
+  // NotFound: deleted or dropped. ResourceExhausted: no room before the deadline. DataLoss: the
+  // copy on disk is damaged. Internal: it cannot be read at present. Unavailable: the store is
+  // closed.
   absl::StatusOr<ObjectView<T>> Get() const;
   absl::StatusOr<ObjectView<T>> Get(const GetOptions& options) const;
 

@@ -8,11 +8,11 @@
 //     ObjectRef<std::string> ref = store->Put(std::string("larger than memory")).value();
 //     ObjectView<std::string> view = ref.Get().value();                   // *view is a string_view
 //
-// Objects that do not fit in memory leave for the spill tier, least valuable first, and come back when
-// they are asked for. A view pins its object: the bytes stay where they are until it goes.
+// Objects that do not fit in memory leave for the spill tier, least valuable first, and come back
+// when they are asked for. A view pins its object: the bytes stay where they are until it goes.
 //
-// Thread-safety: every method may be called from any thread at any time; Close and the destructor only
-// when no other call is running. Refs and views may outlive the store.
+// Thread-safety: every method may be called from any thread at any time; Close and the destructor
+// only when no other call is running. Refs and views may outlive the store.
 #ifndef SPILLWAY_STORE_OBJECT_STORE_H_
 #define SPILLWAY_STORE_OBJECT_STORE_H_
 
@@ -45,7 +45,7 @@ struct ObjectMetadata {
   ObjectType type;
   std::string type_name;  // empty if this process does not know the type
   uint64_t size_bytes = 0;
-  std::string state;      // "Hot", "Clean", "Cold", ...
+  std::string state;  // "Hot", "Clean", "Cold", ...
   absl::Time created;
   absl::Time last_access;  // as coarse as a second
   uint32_t refs = 0;       // the program's and the store's own
@@ -63,8 +63,8 @@ class ObjectBuilder {
   // The object's bytes, 64-byte aligned, contents undefined until written. Empty after Seal.
   absl::Span<char> data() const;
 
-  // Makes the object immutable and visible. FailedPrecondition if it was sealed before; Unavailable if
-  // the store was closed meanwhile (the object is then given up).
+  // Makes the object immutable and visible. FailedPrecondition if it was sealed before; Unavailable
+  // if the store was closed meanwhile (the object is then given up).
   absl::StatusOr<ObjectRef<RawBytes>> Seal();
 
  private:
@@ -76,18 +76,18 @@ class ObjectBuilder {
 class ObjectStore {
  public:
   // Opens a store over `backend`, or a memory-only one if it is null. Most programs call OpenStore.
-  // InvalidArgument: ValidateStoreOptions says why. ResourceExhausted: the limit does not even hold what
-  // the backend and the tables need.
+  // InvalidArgument: ValidateStoreOptions says why. ResourceExhausted: the limit does not even hold
+  // what the backend and the tables need.
   static absl::StatusOr<std::unique_ptr<ObjectStore>> Open(const StoreOptions& options,
                                                            std::unique_ptr<SpillBackend> backend);
   ~ObjectStore();
   ObjectStore(const ObjectStore&) = delete;
   ObjectStore& operator=(const ObjectStore&) = delete;
 
-  // Copies `value` into the store, encoded as a StoredType<V> (a string_view becomes a std::string, a
-  // span a std::vector). Waits for room, never for I/O of its own.
-  // ResourceExhausted: no room before the deadline, or larger than max_object_bytes; the message says which
-  // and what holds the memory. InvalidArgument: the codec cannot encode the value. Unavailable: closed.
+  // Copies `value` into the store, encoded as a StoredType<V> (a string_view becomes a std::string,
+  // a span a std::vector). Waits for room, never for I/O of its own. ResourceExhausted: no room
+  // before the deadline, or larger than max_object_bytes; the message says which and what holds the
+  // memory. InvalidArgument: the codec cannot encode the value. Unavailable: closed.
   template <typename V>
   absl::StatusOr<ObjectRef<StoredType<V>>> Put(const V& value, const PutOptions& options = {});
 
@@ -112,12 +112,14 @@ class ObjectStore {
   bool Exists(ObjectId id) const;
   absl::StatusOr<ObjectMetadata> Metadata(ObjectId id) const;
 
-  // Holds the object in memory until as many Unpins: restores it first if it is cold. Errors as Get.
+  // Holds the object in memory until as many Unpins: restores it first if it is cold. Errors as
+  // Get.
   absl::Status Pin(ObjectId id);
   // FailedPrecondition without a Pin before; NotFound.
   absl::Status Unpin(ObjectId id);
 
-  // Deletes the object whoever refers to it: refs then answer NotFound, live views stay valid. NotFound.
+  // Deletes the object whoever refers to it: refs then answer NotFound, live views stay valid.
+  // NotFound.
   absl::Status Delete(ObjectId id);
 
   // Writes everything that is not on disk to the spill tier and waits for it. The first error met.
@@ -132,9 +134,9 @@ class ObjectStore {
 
   StoreStats Stats() const;
 
-  // Ends background work and closes the spill tier. FailedPrecondition, and nothing is closed, while
-  // views live or objects are pinned: how many, and which for example. Refs answer Unavailable from then on.
-  // Idempotent.
+  // Ends background work and closes the spill tier. FailedPrecondition, and nothing is closed,
+  // while views live or objects are pinned: how many, and which for example. Refs answer
+  // Unavailable from then on. Idempotent.
   absl::Status Close();
 
  private:

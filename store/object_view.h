@@ -1,7 +1,7 @@
 // Views: pins on resident objects, to be read in place.
 //
-// A view is move-only; while it lives, the object's bytes stay where they are, even if the object is
-// deleted or the store is gone.
+// A view is move-only; while it lives, the object's bytes stay where they are, even if the object
+// is deleted or the store is gone.
 //
 // Thread-safety: a view may be read by many threads; it is moved and destroyed by one at a time.
 #ifndef SPILLWAY_STORE_OBJECT_VIEW_H_
@@ -43,12 +43,13 @@ class RawView {
   absl::Span<const char> bytes_;
 };
 
-// The object as its type's view: a span for a vector, a string_view for a string, a table pointer for
-// a flatc table, the value itself for a scalar.
+// The object as its type's view: a span for a vector, a string_view for a string, a table pointer
+// for a flatc table, the value itself for a scalar.
 template <typename T>
 class ObjectView {
  public:
   using View = ViewOf<T>;
+  using TypeCodec = Codec<T>;
 
   ObjectView() = default;
   ObjectView(ObjectView&&) noexcept = default;

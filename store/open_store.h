@@ -12,8 +12,8 @@ namespace spillway {
 
 // Opens the spill tier in options.spill_directory, if there is one, and a store over it.
 // InvalidArgument: an option; the message names it. FailedPrecondition: the directory is in use (by
-// which process) or holds something else. PermissionDenied: it cannot be written. ResourceExhausted:
-// the memory limit is too small.
+// which process) or holds something else. PermissionDenied: it cannot be written.
+// ResourceExhausted: the memory limit is too small.
 absl::StatusOr<std::unique_ptr<ObjectStore>> OpenStore(const StoreOptions& options);
 
 }  // namespace spillway

@@ -27,8 +27,8 @@ struct StoreOptions {
   static constexpr uint64_t kMemoryLimitBytesMin = 16 * kMiB;
   static constexpr uint64_t kMemoryLimitBytesMax = 16 * 1024 * kGiB;
 
-  // Where objects go that leave memory. Empty: the store is memory only, and a put that does not fit
-  // is ResourceExhausted unless droppable objects can make room.
+  // Where objects go that leave memory. Empty: the store is memory only, and a put that does not
+  // fit is ResourceExhausted unless droppable objects can make room.
   std::string spill_directory;
   // Bytes that the spill directory may hold; 0 is no limit but the disk's.
   uint64_t spill_limit_bytes = 0;
@@ -36,8 +36,8 @@ struct StoreOptions {
   // The policy that chooses what leaves memory; see EvictionPolicyNames().
   std::string eviction_policy = "lru";
 
-  // Fractions of the limit. When the bytes that cannot be dropped without I/O exceed the high one, a
-  // background thread writes objects to the spill tier until they are below the low one.
+  // Fractions of the limit. When the bytes that cannot be dropped without I/O exceed the high one,
+  // a background thread writes objects to the spill tier until they are below the low one.
   double high_watermark = 0.80;
   double low_watermark = 0.60;
 

@@ -1,8 +1,8 @@
 // Counters that cost a plain add: every thread has its own, a reader sums them.
 //
-// A thread finds its own block through one thread-local variable that remembers the store it used last. A
-// thread that ends leaves its block to the next one that comes, so that blocks are as many as threads
-// were at once.
+// A thread finds its own block through one thread-local variable that remembers the store it used
+// last. A thread that ends leaves its block to the next one that comes, so that blocks are as many
+// as threads were at once.
 #ifndef SPILLWAY_STORE_INTERNAL_COUNTERS_H_
 #define SPILLWAY_STORE_INTERNAL_COUNTERS_H_
 
@@ -49,9 +49,10 @@ enum class Latency : uint8_t { kHit, kRestore, kPut, kWait, kObjectBytes, kCount
 // One thread's numbers. Written by one thread at a time, read by any.
 struct alignas(64) CounterBlock {
   std::array<std::atomic<uint64_t>, static_cast<size_t>(Counter::kCount)> counts{};
-  std::array<std::array<std::atomic<uint64_t>, 65>, static_cast<size_t>(Latency::kCount)> histograms{};
-  // Hits in the order they came, for policies to which order matters: slots, oldest at `hits_read`. A
-  // full ring forgets new hits; who looks for victims drains it.
+  std::array<std::array<std::atomic<uint64_t>, 65>, static_cast<size_t>(Latency::kCount)>
+      histograms{};
+  // Hits in the order they came, for policies to which order matters: slots, oldest at `hits_read`.
+  // A full ring forgets new hits; who looks for victims drains it.
   static constexpr uint32_t kHitRing = 64;
   std::array<std::atomic<uint32_t>, kHitRing> hit_ring{};
   std::atomic<uint32_t> hits_written{0};
@@ -86,7 +87,8 @@ class Counters {
 
   // The calling thread's block.
   CounterBlock& Mine() {
-    if (last_.owner == number_) [[likely]] return *last_.block;
+    if (last_.owner == number_) [[likely]]
+      return *last_.block;
     return MineSlow();
   }
 

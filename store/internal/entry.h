@@ -7,15 +7,17 @@
 //     bit 48..52  state   bit 52 set: the bytes are resident and may be read
 //     bit 53..    flags
 //
-// A pin is one atomic add: it holds if the old value said resident, else it is taken back. A drop is one
-// compare-and-swap that succeeds only at zero pins. Everything else that changes the state happens under
-// the entry's stripe lock (StoreCore), so that only counts change concurrently with it.
+// A pin is one atomic add: it holds if the old value said resident, else it is taken back. A drop
+// is one compare-and-swap that succeeds only at zero pins. Everything else that changes the state
+// happens under the entry's stripe lock (StoreCore), so that only counts change concurrently with
+// it.
 //
 // Life. An entry is freed by whoever brings both counts to zero. So that nobody touches a freed
-// entry, the decrement that may be the last one is made under the stripe lock: the last ref always, the
-// last pin if a flag asks for it, which every deleted entry with pins has.
+// entry, the decrement that may be the last one is made under the stripe lock: the last ref always,
+// the last pin if a flag asks for it, which every deleted entry with pins has.
 //
-// Entries live in slabs aligned to their size, whose header leads to the store: a handle is one pointer.
+// Entries live in slabs aligned to their size, whose header leads to the store: a handle is one
+// pointer.
 #ifndef SPILLWAY_STORE_INTERNAL_ENTRY_H_
 #define SPILLWAY_STORE_INTERNAL_ENTRY_H_
 
@@ -34,14 +36,14 @@ inline constexpr uint64_t kResidentState = 16;
 // See store/STATES.md for the transitions.
 enum class State : uint64_t {
   kFree = 0,
-  kPending = 1,   // no bytes yet: to be fulfilled or failed
-  kBuilding = 2,  // being written, not visible
-  kCold = 3,      // on disk only
-  kFailed = 4,    // an error in place of a value
-  kDropped = 5,   // was droppable and is gone
-  kDeleted = 6,   // nobody can get it any more; bytes stay while pinned
-  kClosed = 7,    // the store is closed; bytes stay while pinned
-  kMoving = 8,    // the bytes are being moved within memory, under the stripe lock
+  kPending = 1,                 // no bytes yet: to be fulfilled or failed
+  kBuilding = 2,                // being written, not visible
+  kCold = 3,                    // on disk only
+  kFailed = 4,                  // an error in place of a value
+  kDropped = 5,                 // was droppable and is gone
+  kDeleted = 6,                 // nobody can get it any more; bytes stay while pinned
+  kClosed = 7,                  // the store is closed; bytes stay while pinned
+  kMoving = 8,                  // the bytes are being moved within memory, under the stripe lock
   kHot = kResidentState,        // resident, not on disk
   kClean = kResidentState + 1,  // resident and on disk
 };
@@ -59,18 +61,23 @@ inline constexpr uint64_t kRefOverflow = uint64_t{1} << 47;
 inline constexpr int kStateShift = 48;
 inline constexpr uint64_t kStateMask = uint64_t{31} << kStateShift;
 inline constexpr uint64_t kResident = kResidentState << kStateShift;
-inline constexpr uint64_t kSpilling = uint64_t{1} << 53;   // being written to disk, under the writer's pin
+inline constexpr uint64_t kSpilling = uint64_t{1}
+                                      << 53;  // being written to disk, under the writer's pin
 inline constexpr uint64_t kRestoring = uint64_t{1} << 54;  // being read from disk, by one thread
 // The last unpin goes through the store: the object is deleted, or somebody waits for its memory.
 inline constexpr uint64_t kUnpinSlow = uint64_t{1} << 55;
-inline constexpr uint64_t kExtras = uint64_t{1} << 56;       // the store's side table knows the entry
-inline constexpr uint64_t kOnEvictDrop = uint64_t{1} << 57;  // OnEvict::kDrop
-inline constexpr uint64_t kOnEvictNever = uint64_t{1} << 58; // OnEvict::kNever
+inline constexpr uint64_t kExtras = uint64_t{1} << 56;  // the store's side table knows the entry
+inline constexpr uint64_t kOnEvictDrop = uint64_t{1} << 57;   // OnEvict::kDrop
+inline constexpr uint64_t kOnEvictNever = uint64_t{1} << 58;  // OnEvict::kNever
 
-inline State StateOf(uint64_t word) { return static_cast<State>((word & kStateMask) >> kStateShift); }
+inline State StateOf(uint64_t word) {
+  return static_cast<State>((word & kStateMask) >> kStateShift);
+}
 inline uint64_t StateBits(State state) { return static_cast<uint64_t>(state) << kStateShift; }
 inline uint32_t PinsOf(uint64_t word) { return static_cast<uint32_t>(word & kPinMask); }
-inline uint32_t RefsOf(uint64_t word) { return static_cast<uint32_t>((word & kRefMask) >> kRefShift); }
+inline uint32_t RefsOf(uint64_t word) {
+  return static_cast<uint32_t>((word & kRefMask) >> kRefShift);
+}
 inline bool IsResident(uint64_t word) { return (word & kResident) != 0; }
 
 // Where the evictor keeps an entry.
@@ -81,21 +88,22 @@ inline constexpr uint64_t kNoBytes = ~uint64_t{0};  // an offset: there are no b
 struct alignas(64) Entry {
   std::atomic<uint64_t> word{0};
   std::atomic<uint64_t> id{0};  // 0 while free
-  uint64_t offset = kNoBytes;  // of the bytes in the arena
+  uint64_t offset = kNoBytes;   // of the bytes in the arena
   uint64_t size = 0;            // payload bytes
   uint64_t ticket = 0;          // on the spill tier, 0 for none; guarded by the stripe lock
   uint32_t slot = 0;            // index of this entry; constant
   uint32_t created_ds = 0;      // deciseconds since the store opened
   std::atomic<uint32_t> accessed_ds{0};
-  uint32_t previous = 0;        // in the outgoing queue; guarded by the evictor's lock
-  uint32_t next = 0;            // in the outgoing queue, or of the free list
-  uint16_t type = 0;            // index in the type table
-  std::atomic<uint8_t> marks{0};  // hits since the policy looked last, saturating
+  uint32_t previous = 0;                 // in the outgoing queue; guarded by the evictor's lock
+  uint32_t next = 0;                     // in the outgoing queue, or of the free list
+  uint16_t type = 0;                     // index in the type table
+  std::atomic<uint8_t> marks{0};         // hits since the policy looked last, saturating
   QueuedIn queued_in = QueuedIn::kNone;  // guarded by the evictor's lock
 };
 static_assert(sizeof(Entry) == 64);
 
-// Entries are carved from slabs of this size, aligned to it. The first entry's place is the header's.
+// Entries are carved from slabs of this size, aligned to it. The first entry's place is the
+// header's.
 inline constexpr size_t kSlabBytes = 64 * 1024;
 inline constexpr uint32_t kSlotsPerSlab = kSlabBytes / sizeof(Entry);
 
@@ -165,7 +173,8 @@ inline void Unpin(Entry* entry) {
 // REQUIRES: the caller keeps the entry alive by a ref or a pin.
 inline bool TryPin(Entry* entry) {
   const uint64_t old = entry->word.fetch_add(kPinOne, std::memory_order_acquire);
-  if ((old & (kResident | kPinOverflow)) == kResident) [[likely]] return true;
+  if ((old & (kResident | kPinOverflow)) == kResident) [[likely]]
+    return true;
   CHECK((old & kPinOverflow) == 0) << "too many pins on one object";
   Unpin(entry);
   return false;

@@ -1,4 +1,5 @@
-// All entries of a store: slabs of cache lines, found by slot, never moved, reused last in first out.
+// All entries of a store: slabs of cache lines, found by slot, never moved, reused last in first
+// out.
 #ifndef SPILLWAY_STORE_INTERNAL_ENTRY_TABLE_H_
 #define SPILLWAY_STORE_INTERNAL_ENTRY_TABLE_H_
 
@@ -12,7 +13,8 @@
 
 namespace spillway::internal {
 
-// Thread-safe. Memory is charged to MemoryUse::kEntries, slab by slab, and kept until the table goes.
+// Thread-safe. Memory is charged to MemoryUse::kEntries, slab by slab, and kept until the table
+// goes.
 class EntryTable {
  public:
   // 28 bits of slot: what the id index can tell apart.
@@ -24,8 +26,8 @@ class EntryTable {
   EntryTable(const EntryTable&) = delete;
   EntryTable& operator=(const EntryTable&) = delete;
 
-  // A free entry, its word, id and ticket zero. Null if the budget does not give another slab, or at
-  // kSlotsMax entries.
+  // A free entry, its word, id and ticket zero. Null if the budget does not give another slab, or
+  // at kSlotsMax entries.
   Entry* Allocate();
 
   // Takes back an entry without refs and pins.

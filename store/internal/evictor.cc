@@ -8,15 +8,17 @@ namespace spillway::internal {
 
 namespace {
 
-// The policy's memory is reserved this far ahead, so that it is in the budget before it is allocated.
+// The policy's memory is reserved this far ahead, so that it is in the budget before it is
+// allocated.
 constexpr uint64_t kHeadroomBytes = 64 * 1024;
 constexpr uint64_t kChargeStepBytes = 64 * 1024;
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Evictor>> Evictor::Create(std::string_view policy_name,
-                                                         uint64_t capacity_bytes, EntryTable* entries,
-                                                         Counters* counters, MemoryBudget* budget) {
+                                                         uint64_t capacity_bytes,
+                                                         EntryTable* entries, Counters* counters,
+                                                         MemoryBudget* budget) {
   auto evictor = std::unique_ptr<Evictor>(new Evictor(capacity_bytes, entries, counters, budget));
   absl::StatusOr<std::unique_ptr<EvictionPolicy>> policy =
       MakeEvictionPolicy(policy_name, evictor.get());
@@ -61,10 +63,17 @@ void Evictor::Insert(Entry* entry) {
 void Evictor::Remove(Entry* entry) {
   MutexLock lock(&mutex_);
   switch (entry->queued_in) {
-    case QueuedIn::kNone: return;
-    case QueuedIn::kPolicy: policy_->Remove(entry->slot); break;
-    case QueuedIn::kOutgoing: Unlink(outgoing_, entry); break;
-    case QueuedIn::kToSpill: Unlink(to_spill_, entry); break;
+    case QueuedIn::kNone:
+      return;
+    case QueuedIn::kPolicy:
+      policy_->Remove(entry->slot);
+      break;
+    case QueuedIn::kOutgoing:
+      Unlink(outgoing_, entry);
+      break;
+    case QueuedIn::kToSpill:
+      Unlink(to_spill_, entry);
+      break;
   }
   entry->queued_in = QueuedIn::kNone;
 }
@@ -134,7 +143,8 @@ void Evictor::Set(SlotIndex slot, uint8_t hits) {
 
 void Evictor::DrainHits() {
   if (!ordered_hits_) return;
-  counters_->DrainHits([this](uint32_t slot) ABSL_NO_THREAD_SAFETY_ANALYSIS { policy_->Hit(slot); });
+  counters_->DrainHits([this](uint32_t slot)
+                           ABSL_NO_THREAD_SAFETY_ANALYSIS { policy_->Hit(slot); });
 }
 
 void Evictor::Push(Queue& queue, QueuedIn name, const Victim& victim) {

@@ -1,10 +1,11 @@
 // Decides what leaves memory next, and keeps what is on its way out.
 //
-//     policy --NextVictim--> clean or droppable --> outgoing --NextOutgoing--> dropped when memory is wanted
+//     policy --NextVictim--> clean or droppable --> outgoing --NextOutgoing--> dropped when memory
+//     is wanted
 //                            dirty --> to_spill --NextToSpill--> written --> outgoing
 //
-// So objects are written early and dropped late: what waits in `outgoing` still serves gets, and one
-// that is hit there goes back to the policy.
+// So objects are written early and dropped late: what waits in `outgoing` still serves gets, and
+// one that is hit there goes back to the policy.
 #ifndef SPILLWAY_STORE_INTERNAL_EVICTOR_H_
 #define SPILLWAY_STORE_INTERNAL_EVICTOR_H_
 
@@ -24,8 +25,8 @@
 
 namespace spillway::internal {
 
-// Thread-safe. Its lock is below the stripe locks: methods may be called with a stripe lock held, and
-// take none. A victim is an entry and the id it had when it was chosen: the caller takes the
+// Thread-safe. Its lock is below the stripe locks: methods may be called with a stripe lock held,
+// and take none. A victim is an entry and the id it had when it was chosen: the caller takes the
 // stripe lock and checks that the entry still has it.
 class Evictor final : public HitMarks {
  public:
@@ -36,14 +37,16 @@ class Evictor final : public HitMarks {
 
   // InvalidArgument for an unknown policy.
   static absl::StatusOr<std::unique_ptr<Evictor>> Create(std::string_view policy_name,
-                                                         uint64_t capacity_bytes, EntryTable* entries,
-                                                         Counters* counters, MemoryBudget* budget);
+                                                         uint64_t capacity_bytes,
+                                                         EntryTable* entries, Counters* counters,
+                                                         MemoryBudget* budget);
   ~Evictor() override;
 
   // Whether gets have to report their hits in order, beside marking them.
   bool wants_ordered_hits() const { return ordered_hits_; }
 
-  // Makes sure that the policy's memory for one more object is in the budget. False: make room first.
+  // Makes sure that the policy's memory for one more object is in the budget. False: make room
+  // first.
   bool ReserveForOneMore();
 
   // The object became resident, by a put or a restore, and may be chosen. Does nothing for
@@ -87,7 +90,8 @@ class Evictor final : public HitMarks {
   Evictor(uint64_t capacity_bytes, EntryTable* entries, Counters* counters, MemoryBudget* budget);
 
   void DrainHits() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Push(Queue& queue, QueuedIn name, const Victim& victim) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Push(Queue& queue, QueuedIn name, const Victim& victim)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Unlink(Queue& queue, Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::optional<Victim> Pop(Queue& queue) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

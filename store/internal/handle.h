@@ -34,7 +34,7 @@ class HandleAccess {
   }
   template <typename ObjectViewT, typename RawViewT>
   static ObjectViewT MakeTypedView(RawViewT raw) {
-    auto view = ObjectViewT::Type::MakeView(raw.bytes());
+    auto view = ObjectViewT::TypeCodec::MakeView(raw.bytes());
     return ObjectViewT(std::move(raw), std::move(view));
   }
 };

@@ -9,7 +9,8 @@ namespace spillway::internal {
 
 namespace {
 
-// A cell: slot in the low 28 bits, tag above. Slot 0 is a slab header, so no entry encodes as these.
+// A cell: slot in the low 28 bits, tag above. Slot 0 is a slab header, so no entry encodes as
+// these.
 constexpr uint32_t kEmpty = 0;
 constexpr uint32_t kErased = 0xf0000000u;
 constexpr uint32_t kSlotMask = EntryTable::kSlotsMax - 1;
@@ -92,7 +93,8 @@ Entry* IdIndex::FindAndRef(uint64_t id) const {
     const uint32_t cell = shard.cells[at];
     if (!HasEntry(cell) || (cell & ~kSlotMask) != tag) continue;
     Entry* entry = entries_->At(cell & kSlotMask);
-    if (entry->id.load(std::memory_order_relaxed) == id) return RefIfNotZero(entry) ? entry : nullptr;
+    if (entry->id.load(std::memory_order_relaxed) == id)
+      return RefIfNotZero(entry) ? entry : nullptr;
   }
   return nullptr;
 }

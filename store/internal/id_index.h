@@ -1,8 +1,8 @@
 // Finds an object's entry by its id.
 //
 // Open addressing over 4-byte cells: 28 bits of slot and 4 bits of the id's hash, so that a
-// lookup touches an entry that is not the right one only once in sixteen probes past its own. The full
-// id stands in the entry.
+// lookup touches an entry that is not the right one only once in sixteen probes past its own. The
+// full id stands in the entry.
 #ifndef SPILLWAY_STORE_INTERNAL_ID_INDEX_H_
 #define SPILLWAY_STORE_INTERNAL_ID_INDEX_H_
 
@@ -43,8 +43,8 @@ class IdIndex {
     mutable Mutex mutex;
     std::unique_ptr<uint32_t[]> cells ABSL_GUARDED_BY(mutex);
     uint32_t capacity ABSL_GUARDED_BY(mutex) = 0;
-    uint32_t used ABSL_GUARDED_BY(mutex) = 0;     // cells with an entry
-    uint32_t erased ABSL_GUARDED_BY(mutex) = 0;   // cells that had one
+    uint32_t used ABSL_GUARDED_BY(mutex) = 0;    // cells with an entry
+    uint32_t erased ABSL_GUARDED_BY(mutex) = 0;  // cells that had one
   };
 
   Shard& ShardOf(uint64_t hash) const { return shards_[hash >> 58]; }

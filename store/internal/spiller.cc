@@ -16,6 +16,7 @@ namespace {
 
 constexpr absl::Duration kBackoffMin = absl::Milliseconds(10);
 constexpr absl::Duration kBackoffMax = absl::Seconds(1);
+constexpr absl::Duration kFlushPollPeriod = absl::Milliseconds(1);
 
 }  // namespace
 
@@ -46,7 +47,8 @@ Spiller::Spiller(StoreCore* core, SpillBackend* backend)
 void Spiller::Start(Executor* executor) {
   stopping_.store(false, std::memory_order_release);
   for (int i = 0; i < kJobs; ++i) {
-    jobs_[i] = executor->Start(absl::StrCat("spiller-", i), [this, i] { return Step(batches_[i]); });
+    jobs_[i] =
+        executor->Start(absl::StrCat("spiller-", i), [this, i] { return Step(batches_[i]); });
   }
 }
 
@@ -128,7 +130,20 @@ void Spiller::Collect(Batch& batch) {
 void Spiller::Claim(const Evictor::Victim& victim, Batch& batch) {
   Entry* entry = victim.entry;
   MutexLock lock(&core_->StripeOf(entry).mutex);
-  if (entry->id.load(std::memory_order_relaxed) != victim.id) return;
+  if (entry->id.load(std::memory_order_relaxed) == victim.id) ClaimLocked(victim, batch);
+}
+
+void Spiller::ClaimHot(Entry* entry, Batch& batch) {
+  MutexLock lock(&core_->StripeOf(entry).mutex);
+  const uint64_t word = entry->word.load(std::memory_order_acquire);
+  if (StateOf(word) != State::kHot || (word & (kSpilling | kOnEvictDrop | kOnEvictNever)) != 0)
+    return;
+  core_->evictor_->Remove(entry);
+  ClaimLocked({entry, entry->id.load(std::memory_order_relaxed)}, batch);
+}
+
+void Spiller::ClaimLocked(const Evictor::Victim& victim, Batch& batch) {
+  Entry* entry = victim.entry;
   const uint64_t word = entry->word.load(std::memory_order_acquire);
   if (StateOf(word) == State::kClean || (word & kOnEvictDrop) != 0) {
     if (IsResident(word)) core_->evictor_->PushOutgoing(victim);
@@ -203,13 +218,16 @@ absl::Status Spiller::WriteAll() {
   };
   core_->entries_->ForEach([&](Entry* entry) {
     if (!status.ok()) return;
-    const uint64_t word = entry->word.load(std::memory_order_acquire);
-    if (StateOf(word) != State::kHot || (word & (kOnEvictDrop | kOnEvictNever)) != 0) return;
-    core_->evictor_->Remove(entry);
-    Claim({entry, entry->id.load(std::memory_order_relaxed)}, batch);
+    ClaimHot(entry, batch);
     if (batch.bytes >= batch_bytes_max_ || batch.records.size() >= batch_records_max_) write();
   });
   write();
+  // Batches that the jobs were writing meanwhile.
+  std::unique_ptr<Parker> parker = core_->clock_->NewParker();
+  while (writing_.load(std::memory_order_acquire) > 0) {
+    parker->Park(core_->clock_->Now() + kFlushPollPeriod);
+  }
+  status.Update(last_failure());
   return status;
 }
 

@@ -1,8 +1,8 @@
 // Writes victims to the spill tier in batches, in the background.
 //
-// Runs between the two watermarks: when the bytes that cannot be had back without I/O exceed the high one,
-// it writes what the policy gives up until they are below the low one. What is written stays in memory,
-// Clean, until a put or a restore wants the room.
+// Runs between the two watermarks: when the bytes that cannot be had back without I/O exceed the
+// high one, it writes what the policy gives up until they are below the low one. What is written
+// stays in memory, Clean, until a put or a restore wants the room.
 #ifndef SPILLWAY_STORE_INTERNAL_SPILLER_H_
 #define SPILLWAY_STORE_INTERNAL_SPILLER_H_
 
@@ -71,8 +71,12 @@ class Spiller {
   absl::Time Step(Batch& batch);
   bool Wanted();
   void Collect(Batch& batch);
-  // Adds the victim if it can be written: pins it.
+  // Adds the victim, pinned, if it has to be written and can be.
   void Claim(const Evictor::Victim& victim, Batch& batch);
+  // The same with the entry's stripe lock held, for an entry that still is the victim's.
+  void ClaimLocked(const Evictor::Victim& victim, Batch& batch);
+  // Takes the entry out of whatever queue it is in and claims it.
+  void ClaimHot(Entry* entry, Batch& batch);
   // Writes and settles. OK if all of it was written.
   absl::Status Write(Batch& batch);
   void Settle(const Evictor::Victim& victim, const SpillResult& result);
@@ -83,9 +87,10 @@ class Spiller {
   const uint64_t batch_records_max_;
 
   std::atomic<bool> stopping_{false};
-  std::atomic<int> writing_{0};      // batches in flight
+  std::atomic<int> writing_{0};  // batches in flight
   std::atomic<uint64_t> writing_bytes_{0};
-  std::atomic<bool> above_low_{false};  // the high watermark was passed and the low one not yet reached
+  std::atomic<bool> above_low_{
+      false};  // the high watermark was passed and the low one not yet reached
 
   mutable Mutex mutex_;
   absl::Status last_failure_ ABSL_GUARDED_BY(mutex_);

@@ -52,9 +52,9 @@ absl::StatusOr<StoreCore*> StoreCore::Open(const StoreOptions& options,
 
 absl::Status StoreCore::Start(std::unique_ptr<SpillBackend> backend) {
   const auto too_small = [this](const char* what, uint64_t bytes) {
-    return absl::ResourceExhaustedError(
-        absl::StrFormat("memory_limit_bytes = %d does not hold %s, which needs %d bytes: raise the limit",
-                        options_.memory_limit_bytes, what, bytes));
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "memory_limit_bytes = %d does not hold %s, which needs %d bytes: raise the limit",
+        options_.memory_limit_bytes, what, bytes));
   };
   backend_ = std::move(backend);
   uint64_t fixed = kFixedBytes;
@@ -62,7 +62,8 @@ absl::Status StoreCore::Start(std::unique_ptr<SpillBackend> backend) {
     backend_memory_bytes_ = backend_->memory_bytes_max();
     fixed += (Spiller::kJobs + 1) * Spiller::BatchRecordsMax(options_.memory_limit_bytes) *
              Spiller::kTableBytesPerRecord;
-    std::optional<Reservation> held = budget_.TryReserve(MemoryUse::kBackend, backend_memory_bytes_);
+    std::optional<Reservation> held =
+        budget_.TryReserve(MemoryUse::kBackend, backend_memory_bytes_);
     if (!held) return too_small("the spill tier", backend_memory_bytes_);
     backend_reservation_ = *std::move(held);
   }
@@ -82,11 +83,12 @@ absl::Status StoreCore::Start(std::unique_ptr<SpillBackend> backend) {
   if (!evictor.ok()) return evictor.status();
   evictor_ = *std::move(evictor);
   ordered_hits_ = evictor_->wants_ordered_hits();
-  room_queue_ = std::make_unique<AdmissionQueue>(AdmissionQueueOptions{options_.waiters_max}, clock_);
+  room_queue_ =
+      std::make_unique<AdmissionQueue>(AdmissionQueueOptions{options_.waiters_max}, clock_);
   max_object_bytes_.store(LargestObject(), std::memory_order_relaxed);
   if (options_.prefault) arena_->Prefault(max_object_bytes());
   if (backend_ != nullptr) {
-    next_id_.store(backend_->first_free_object_id(), std::memory_order_relaxed);
+    if (absl::Status status = ReserveIds(); !status.ok()) return status;
     backend_->SetRelocationListener(this);
     spiller_ = std::make_unique<Spiller>(this, backend_.get());
     spiller_->Start(executor_);
@@ -101,8 +103,8 @@ uint64_t StoreCore::PolicyCapacity() const {
 }
 
 uint64_t StoreCore::LargestObject() const {
-  // What the arena could grant if nothing but the fixed parts and a first slab of entries stood in the
-  // budget; a 32nd of the limit is left to tables that grow.
+  // What the arena could grant if nothing but the fixed parts and a first slab of entries stood in
+  // the budget; a 32nd of the limit is left to tables that grow.
   const uint64_t limit = budget_.limit_bytes();
   const uint64_t taken = PolicyCapacity() == 1 ? limit : limit - PolicyCapacity();
   const uint64_t tables = std::max<uint64_t>(limit / 32, kMiB);
@@ -126,7 +128,8 @@ std::string StoreCore::Describe(const Entry* entry) const {
 absl::StatusOr<Entry*> StoreCore::Find(ObjectId id) {
   if (closed()) return absl::UnavailableError("the store is closed");
   Entry* entry = id ? index_->FindAndRef(id.value) : nullptr;
-  if (entry == nullptr || StateOf(entry->word.load(std::memory_order_acquire)) == State::kBuilding) {
+  if (entry == nullptr ||
+      StateOf(entry->word.load(std::memory_order_acquire)) == State::kBuilding) {
     if (entry != nullptr) internal::Unref(entry);
     return absl::NotFoundError(absl::StrCat("no object ", ToString(id), ": unknown or deleted"));
   }
@@ -190,8 +193,8 @@ void StoreCore::FreeEntryIfUnused(Entry* entry, Stripe& stripe, Aftermath* after
 
 void StoreCore::Finish(Aftermath after) {
   if (after.room_made && !closed()) room_queue_->NotifyRoom();
-  // A container's refs may be the last ones of further containers: a loop, not a recursion, so that a
-  // chain of any length is released in constant stack. The list belongs to the outermost call.
+  // A container's refs may be the last ones of further containers: a loop, not a recursion, so that
+  // a chain of any length is released in constant stack. The list belongs to the outermost call.
   if (!after.released.empty()) {
     static thread_local std::vector<Entry*>* pending = nullptr;
     if (pending != nullptr) {
@@ -241,7 +244,8 @@ void StoreCore::Unpin(Entry* entry) {
       }
     }
     const State state = StateOf(old);
-    if (state == State::kDeleted || state == State::kClosed) FreeEntryIfUnused(entry, stripe, &after);
+    if (state == State::kDeleted || state == State::kClosed)
+      FreeEntryIfUnused(entry, stripe, &after);
   }
   Finish(std::move(after));
 }
@@ -365,7 +369,8 @@ absl::Status StoreCore::Close() {
     entries_->ForEach([&](Entry* entry) {
       const uint64_t word = entry->word.load(std::memory_order_acquire);
       if (PinsOf(word) == 0 || StateOf(word) == State::kFree) return;
-      if (++pinned <= kPinnedNamedMax) absl::StrAppend(&named, named.empty() ? "" : ", ", Describe(entry));
+      if (++pinned <= kPinnedNamedMax)
+        absl::StrAppend(&named, named.empty() ? "" : ", ", Describe(entry));
     });
   };
   if (closed()) return absl::OkStatus();
@@ -373,9 +378,9 @@ absl::Status StoreCore::Close() {
   look();
   if (pinned > 0) {
     if (spiller_ != nullptr) spiller_->Start(executor_);
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "cannot close the store: %d objects are pinned by views or Pin: %s%s", pinned, named,
-        pinned > kPinnedNamedMax ? ", ..." : ""));
+    return absl::FailedPreconditionError(
+        absl::StrFormat("cannot close the store: %d objects are pinned by views or Pin: %s%s",
+                        pinned, named, pinned > kPinnedNamedMax ? ", ..." : ""));
   }
   if (closed_.exchange(true)) return absl::OkStatus();
   room_queue_->CloseAll();

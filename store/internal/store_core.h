@@ -1,4 +1,5 @@
-// The engine behind ObjectStore, refs and views: entries' states, room in memory, spilling, restoring.
+// The engine behind ObjectStore, refs and views: entries' states, room in memory, spilling,
+// restoring.
 //
 // An object's way, file by file:
 //
@@ -9,8 +10,9 @@
 //     store_get.cc      PinSlow: restored                ->  Clean, pinned
 //     store_core.cc     the ends: last ref, last pin, Delete, Close
 //
-// Locks, in the order in which they may be taken: a stripe's mutex (at most one at a time), then the id
-// index, the evictor, the entry table, the arena, the budget. None is held during I/O or a wait.
+// Locks, in the order in which they may be taken: a stripe's mutex (at most one at a time), then
+// the id index, the evictor, the entry table, the arena, the budget. None is held during I/O or a
+// wait.
 //
 // The core lives as long as the store or any entry: it is counted by lives_.
 #ifndef SPILLWAY_STORE_INTERNAL_STORE_CORE_H_
@@ -107,7 +109,8 @@ class StoreCore final : public RelocationListener {
   absl::Status Delete(Entry* entry);
   void Unpin(Entry* entry);
   void Unref(Entry* entry);
-  // Keeps, or gives up, a pin beyond any view. REQUIRES for the first: the caller holds a pin, which it hands over.
+  // Keeps, or gives up, a pin beyond any view. REQUIRES for the first: the caller holds a pin,
+  // which it hands over.
   void AddExplicitPin(Entry* entry);
   absl::Status RemoveExplicitPin(Entry* entry);
 
@@ -117,7 +120,8 @@ class StoreCore final : public RelocationListener {
   uint64_t Trim() { return arena_->Trim(~uint64_t{0}); }
   StoreStats Stats();
   absl::Status Close();
-  // The store object is gone: closes whatever is pinned, and deletes the core when the last handle goes.
+  // The store object is gone: closes whatever is pinned, and deletes the core when the last handle
+  // goes.
   void Orphan();
   bool closed() const { return closed_.load(std::memory_order_acquire); }
 
@@ -135,7 +139,8 @@ class StoreCore final : public RelocationListener {
 
   struct alignas(64) Stripe {
     Mutex mutex;
-    absl::flat_hash_map<uint32_t, std::shared_ptr<RestoreOperation>> restores ABSL_GUARDED_BY(mutex);
+    absl::flat_hash_map<uint32_t, std::shared_ptr<RestoreOperation>> restores
+        ABSL_GUARDED_BY(mutex);
     absl::flat_hash_map<uint32_t, EntryExtras> extras ABSL_GUARDED_BY(mutex);
   };
 
@@ -154,7 +159,8 @@ class StoreCore final : public RelocationListener {
 
   // -- store_core.cc. With the entry's stripe lock held. --
   // Changes state and flags, leaves the counts. Returns the word it wrote.
-  static uint64_t Transit(Entry* entry, State state, uint64_t set_flags = 0, uint64_t clear_flags = 0);
+  static uint64_t Transit(Entry* entry, State state, uint64_t set_flags = 0,
+                          uint64_t clear_flags = 0);
   // Nobody can get the object any more; its bytes go with the last pin.
   void MarkDead(Entry* entry, Stripe& stripe, State state, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
@@ -170,9 +176,13 @@ class StoreCore final : public RelocationListener {
   // -- store_put.cc --
   // An entry in state Building, in the index, without bytes.
   absl::StatusOr<Entry*> AcquireEntry(const PutOptions& options);
+  absl::StatusOr<uint64_t> NewId();
+  // Takes the next block of ids from the spill directory, in which they are never given out again.
+  absl::Status ReserveIds();
 
   // -- store_get.cc --
-  // By the thread that began the restore: brings the bytes in. On OK the entry is Clean with one more pin.
+  // By the thread that began the restore: brings the bytes in. On OK the entry is Clean with one
+  // more pin.
   absl::Status Restore(Entry* entry, SpillTicket ticket, absl::Duration wait);
   // Repeats a failed read if the record has moved meanwhile.
   absl::Status FollowMoves(Entry* entry, SpillRead read, absl::Status status);
@@ -193,12 +203,14 @@ class StoreCore final : public RelocationListener {
   bool TryWithDrops(uint64_t size, absl::FunctionRef<bool()> attempt);
   absl::Status WaitForRoom(uint64_t size, const char* what, absl::Duration wait,
                            absl::FunctionRef<bool()> attempt);
-  // Drops objects that can go without I/O until blocks of `want_bytes` are free. Returns the bytes freed.
+  // Drops objects that can go without I/O until blocks of `want_bytes` are free. Returns the bytes
+  // freed.
   uint64_t DropSome(uint64_t want_bytes);
   enum class DropResult { kDropped, kDirty, kPinned, kGone };
   DropResult TryDrop(const Evictor::Victim& victim, uint64_t* freed);
   DropResult DropLocked(Entry* entry, Aftermath* after);
-  // Moves objects out of the sparsest spans, so that whole pages come free. Returns the objects moved.
+  // Moves objects out of the sparsest spans, so that whole pages come free. Returns the objects
+  // moved.
   uint64_t Compact(uint64_t want_bytes);
   bool Move(uint32_t slot);
   // Whether room may come without anybody giving something up: writes in flight, or to come.
@@ -225,11 +237,14 @@ class StoreCore final : public RelocationListener {
   std::atomic<uint64_t> lives_{1};
   std::atomic<bool> closed_{false};
   std::atomic<uint64_t> next_id_{1};
+  std::atomic<uint64_t> end_id_{uint64_t{1} << 48};  // ids from here on are not ours yet
+  Mutex ids_mutex_;
+  bool reserved_ids_ ABSL_GUARDED_BY(ids_mutex_) = false;
   std::atomic<uint32_t> now_ds_{0};
   std::atomic<uint64_t> max_object_bytes_{0};
 
   MemoryBudget budget_;
-  Reservation fixed_;    // counters, stripes, batches' tables
+  Reservation fixed_;  // counters, stripes, batches' tables
   Reservation backend_reservation_;
   Counters counters_;
   std::unique_ptr<Arena> arena_;

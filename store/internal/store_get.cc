@@ -48,13 +48,15 @@ void RestoreOperation::Finish(absl::Status status) {
 
 absl::Status StoreCore::WhyNoBytes(const Entry* entry, State state) const {
   switch (state) {
-    case State::kClosed: return absl::UnavailableError("the store is closed");
+    case State::kClosed:
+      return absl::UnavailableError("the store is closed");
     case State::kDropped:
       return absl::NotFoundError(
           absl::StrCat(Describe(entry), " was dropped to make room, as its put allowed"));
     case State::kBuilding:
       return absl::FailedPreconditionError(absl::StrCat(Describe(entry), " is not sealed yet"));
-    default: return absl::NotFoundError(absl::StrCat(Describe(entry), " was deleted"));
+    default:
+      return absl::NotFoundError(absl::StrCat(Describe(entry), " was deleted"));
   }
 }
 
@@ -188,8 +190,8 @@ void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& opti
         CountHit(entry);
         continue;
       }
-      // Only what finds room without a wait goes along, and the room comes first: nobody waits for room
-      // while others wait for restores that it has begun.
+      // Only what finds room without a wait goes along, and the room comes first: nobody waits for
+      // room while others wait for restores that it has begun.
       uint64_t offset = kNoBytes;
       const uint64_t word = entry->word.load(std::memory_order_acquire);
       if (StateOf(word) == State::kCold && (word & kRestoring) == 0) {

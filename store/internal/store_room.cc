@@ -1,5 +1,5 @@
-// How room is made in memory: by dropping what can go without I/O, by moving what is spread thin, and
-// by waiting in turn for the spiller.
+// How room is made in memory: by dropping what can go without I/O, by moving what is spread thin,
+// and by waiting in turn for the spiller.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -14,23 +14,19 @@ namespace spillway::internal {
 
 namespace {
 
-// Victims looked at by one DropSome before it gives up: pinned and dirty ones count, so that a caller
-// does not walk through a whole store in which nothing can go.
+// Victims looked at by one DropSome before it gives up: pinned and dirty ones count, so that a
+// caller does not walk through a whole store in which nothing can go.
 constexpr int kVictimsLookedAtMax = 256;
 
 // Bytes dropped beyond the need by one caller that found no room, so that the next ones find some.
 constexpr uint64_t kDropStepBytes = 64 * kKiB;
 
-// Once this many times the wanted bytes were dropped in vain, the free bytes are spread too thin, and
-// objects are moved together.
+// Once this many times the wanted bytes were dropped in vain, the free bytes are spread too thin,
+// and objects are moved together.
 constexpr uint64_t kDroppedInVainFactor = 2;
 
 // Objects moved by one Compact.
 constexpr size_t kMovesMax = 4096;
-
-// While a caller waits in turn, it tries again this often even if nobody has told of room: an unpin
-// does not tell unless it was asked to.
-constexpr absl::Duration kRetryPeriod = absl::Milliseconds(20);
 
 constexpr size_t kPinHoldersNamedMax = 3;
 
@@ -44,7 +40,8 @@ absl::Time StoreCore::JoinDeadline(absl::Duration wait) const {
   return DeadlineOf(wait) + options_.wait_for_room_max;
 }
 
-absl::StatusOr<uint64_t> StoreCore::AcquireBlock(uint64_t size, uint32_t slot, absl::Duration wait) {
+absl::StatusOr<uint64_t> StoreCore::AcquireBlock(uint64_t size, uint32_t slot,
+                                                 absl::Duration wait) {
   uint64_t offset = kNoOffset;
   const absl::Status status = WithRoom(size, "memory", wait, [this, size, slot, &offset] {
     offset = arena_->Allocate(size, slot);
@@ -87,20 +84,22 @@ absl::Status StoreCore::WaitForRoom(uint64_t size, const char* what, absl::Durat
     if (closed()) return absl::UnavailableError("the store is closed");
     counters_.Mine().Add(Counter::kRefusedMemory);
     return absl::ResourceExhaustedError(
-        absl::StrFormat("no room for %d bytes, and %d callers wait for room already (waiters_max)", size,
-                        room_queue_->waiters()));
+        absl::StrFormat("no room for %d bytes, and %d callers wait for room already (waiters_max)",
+                        size, room_queue_->waiters()));
   }
   counters_.Mine().Add(Counter::kWaits);
   for (;;) {
     if (spiller_ != nullptr) spiller_->Wake();
-    const absl::Time retry_at = std::min(deadline, clock_->Now() + kRetryPeriod);
-    const AdmissionQueue::Wake wake = ticket.Await(retry_at);
-    if (wake == AdmissionQueue::Wake::kClosed) return absl::UnavailableError("the store was closed");
-    if (wake == AdmissionQueue::Wake::kTryNow || ticket.is_head()) {
-      if (attempt() || TryWithDrops(size, attempt)) break;
-      if (backend_ == nullptr && !RoomMayCome()) return NoRoom(size, what);
+    switch (ticket.Await(deadline)) {
+      case AdmissionQueue::Wake::kClosed:
+        return absl::UnavailableError("the store was closed");
+      case AdmissionQueue::Wake::kDeadline:
+        return NoRoom(size, what);
+      case AdmissionQueue::Wake::kTryNow:
+        break;
     }
-    if (clock_->Now() >= deadline) return NoRoom(size, what);
+    if (attempt() || TryWithDrops(size, attempt)) break;
+    if (backend_ == nullptr && !RoomMayCome()) return NoRoom(size, what);
   }
   counters_.Mine().Record(Latency::kWait, static_cast<uint64_t>(clock_->MonotonicNanos() - began));
   room_queue_->NotifyRoom();  // for the next one: what was freed may do for both
@@ -120,10 +119,15 @@ uint64_t StoreCore::DropSome(uint64_t want_bytes) {
     if (!victim) victim = evictor_->NextVictim();
     if (!victim) break;
     switch (TryDrop(*victim, &freed)) {
-      case DropResult::kDropped: looked_at = 0; break;
-      case DropResult::kDirty: dirty = true; break;
+      case DropResult::kDropped:
+        looked_at = 0;
+        break;
+      case DropResult::kDirty:
+        dirty = true;
+        break;
       case DropResult::kPinned:
-      case DropResult::kGone: break;
+      case DropResult::kGone:
+        break;
     }
     // What the spiller has been handed will do; more would only take it from the policy too early.
     if (dirty && evictor_->to_spill_bytes() >= want_bytes) break;
@@ -223,10 +227,11 @@ void StoreCore::WakeSpillerIfNeeded() {
 
 absl::Status StoreCore::NoRoom(uint64_t size, const char* what) {
   counters_.Mine().Add(Counter::kRefusedMemory);
-  std::string message = absl::StrFormat(
-      "no room for %d bytes of %s: %s", size, what, budget_.Snapshot().ToString());
+  std::string message =
+      absl::StrFormat("no room for %d bytes of %s: %s", size, what, budget_.Snapshot().ToString());
   if (backend_ == nullptr) {
-    absl::StrAppend(&message, "; the store has no spill directory, and nothing more can be dropped");
+    absl::StrAppend(&message,
+                    "; the store has no spill directory, and nothing more can be dropped");
   } else if (absl::Status failure = spiller_->last_failure(); !failure.ok()) {
     absl::StrAppend(&message, "; spilling fails: ", failure.ToString());
   }
@@ -250,12 +255,13 @@ std::string StoreCore::LargestPinHolders() {
     pinned_bytes += entry->size;
     if (largest.size() == kPinHoldersNamedMax && largest.back().bytes >= entry->size) return;
     if (largest.size() == kPinHoldersNamedMax) largest.pop_back();
-    largest.push_back({entry->size, absl::StrFormat("%s with %d pins", Describe(entry), PinsOf(word))});
+    largest.push_back(
+        {entry->size, absl::StrFormat("%s with %d pins", Describe(entry), PinsOf(word))});
     std::sort(largest.begin(), largest.end(),
               [](const Holder& a, const Holder& b) { return a.bytes > b.bytes; });
   });
-  std::string text = absl::StrFormat("; pinned %d bytes, kept in memory by choice %d", pinned_bytes,
-                                     kept_bytes);
+  std::string text =
+      absl::StrFormat("; pinned %d bytes, kept in memory by choice %d", pinned_bytes, kept_bytes);
   const char* separator = "; largest pinned: ";
   for (const Holder& holder : largest) {
     absl::StrAppend(&text, separator, holder.text);

@@ -64,7 +64,14 @@ std::string TypeNameOf(uint16_t number) { return TheTable().Get(number).name; }
 
 std::string DescribeType(uint16_t number) {
   const Known known = TheTable().Get(number);
-  return known.name.empty() ? absl::StrFormat("unknown type %016x", known.type.type_id) : known.name;
+  return known.name.empty() ? absl::StrFormat("unknown type %016x", known.type.type_id)
+                            : known.name;
+}
+
+bool TypesAgree(uint16_t stored, uint16_t wanted) {
+  const ObjectType a = TypeOf(stored), b = TypeOf(wanted);
+  return a.type_id == b.type_id && a.encoding == b.encoding &&
+         (a.fingerprint == b.fingerprint || a.fingerprint == 0 || b.fingerprint == 0);
 }
 
 }  // namespace spillway::internal

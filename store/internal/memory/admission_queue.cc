@@ -1,5 +1,6 @@
 #include "store/internal/memory/admission_queue.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -65,19 +66,21 @@ AdmissionQueue::Ticket::~Ticket() {
 
 AdmissionQueue::Wake AdmissionQueue::Ticket::Await(absl::Time deadline) {
   CHECK(entered_) << "awaits its turn without a place in the queue";
+  bool retry = false;
   while (true) {
-    const bool late = queue_->clock_->Now() >= deadline;
+    const absl::Time now = queue_->clock_->Now();
+    const bool late = now >= deadline;
     {
       SpinLockHolder hold(&queue_->lock_);
       if (queue_->closed_) return Wake::kClosed;
-      if (queue_->head_ == this && rooms_seen_ != queue_->rooms_ && !last_try_given_) {
+      if (queue_->head_ == this && (retry || rooms_seen_ != queue_->rooms_) && !last_try_given_) {
         rooms_seen_ = queue_->rooms_;
         last_try_given_ = late;
         return Wake::kTryNow;
       }
     }
     if (late) return Wake::kDeadline;
-    parker_->Park(deadline);
+    retry = !parker_->Park(std::min(deadline, now + queue_->options_.retry_period));
   }
 }
 

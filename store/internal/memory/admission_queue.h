@@ -35,13 +35,15 @@ namespace spillway {
 struct AdmissionQueueOptions {
   // Those who come when so many wait are turned away.
   uint32_t waiters_max = 1024;
+  // The head is told to try at least this often: room may also come without anybody telling of it.
+  absl::Duration retry_period = absl::Milliseconds(20);
 };
 
 // Thread-safety: every method may be called by any thread; a Ticket belongs to one thread.
 class AdmissionQueue {
  public:
   enum class Wake {
-    kTryNow,    // head of the queue, and room may have appeared since this ticket tried last
+    kTryNow,    // head of the queue, and room may have appeared, or a retry period has passed
     kDeadline,  // the deadline passed
     kClosed,    // the queue was closed
   };

@@ -327,13 +327,18 @@ uint64_t Arena::Impl::Prefault(uint64_t bytes) {
   while (wanted > 0) {
     uint64_t in_hand = 0;
     uint64_t pages = std::min(wanted, kPrefaultStepPages);
-    PageHeap::Taken taken =
-        pages_.TakeAndCommit(static_cast<uint32_t>(pages), RunKind::kLarge, &in_hand);
-    // The last step takes what is left, in whole commit units.
-    const uint64_t rest = in_hand / pages_.commit_unit_pages() * pages_.commit_unit_pages();
-    if (taken.outcome == TakeOutcome::kNeedsPages && rest > 0) {
-      pages = rest;
+    PageHeap::Taken taken;
+    for (int round = 0; round < kRoundsMax; ++round) {
       taken = pages_.TakeAndCommit(static_cast<uint32_t>(pages), RunKind::kLarge, &in_hand);
+      if (taken.outcome == TakeOutcome::kNeedsPages) {
+        // The last step takes what is left, in whole commit units.
+        const uint64_t rest = in_hand / pages_.commit_unit_pages() * pages_.commit_unit_pages();
+        if (rest == 0 || rest >= pages) break;
+        pages = rest;
+      } else if (taken.outcome != TakeOutcome::kNeedsMetadata ||
+                 !Provide(taken.outcome, taken.missing, AllocateEffort::kReclaim, &in_hand)) {
+        break;
+      }
     }
     charges_.Uncommit(in_hand);
     if (taken.outcome != TakeOutcome::kTaken) break;

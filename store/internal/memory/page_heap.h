@@ -82,7 +82,7 @@ class PageHeap {
            PageCharges* charges);
 
   struct Taken {
-    TakeOutcome outcome;
+    TakeOutcome outcome = TakeOutcome::kNone;
     RunId run = kNoRun;
     uint64_t missing = 0;
   };

@@ -27,6 +27,7 @@ SmallBlocks::SmallBlocks(char* region, uint32_t shards, RunTable* runs, PageHeap
       runs_(runs),
       pages_(pages),
       charges_(charges),
+      keep_empty_(pages->commit_unit_pages() == 1),
       shards_(new Shard[kSizeClasses * shards]),
       idle_counts_(new IdleCount[shards]) {
   CHECK(std::has_single_bit(shards));
@@ -298,7 +299,7 @@ void SmallBlocks::Free(RunId id, uint64_t offset, uint64_t size) {
     const bool draining = span.bucket == kBucketDraining;
     if (span.used_blocks != 0) {
       if (!draining) MoveTo(&shard, id, BucketFor(span));
-    } else if (draining || shard.buckets[kBucketEmpty] != kNoRun) {
+    } else if (draining || !keep_empty_ || shard.buckets[kBucketEmpty] != kNoRun) {
       Detach(&shard, id);
       leaving = id;
     } else {

@@ -156,6 +156,9 @@ class SmallBlocks {
   RunTable* const runs_;
   PageHeap* const pages_;
   PageCharges* const charges_;
+  // Whether each shard keeps an empty span. Not where it would keep a whole commit unit from
+  // returning.
+  const bool keep_empty_;
   const std::unique_ptr<Shard[]> shards_;           // class by class; constant but for its contents
   const std::unique_ptr<IdleCount[]> idle_counts_;  // by shard: sums of Shard::idle_pages
 

@@ -1,7 +1,7 @@
 // RocksDB's messages, into glog. RocksDB's own log file would fill a full disk further and, in
 // builds with assertions on, end the process when it cannot be written.
-#ifndef SPILLWAY_SPILL_INTERNAL_ROCKSDB_LOGGER_H_
-#define SPILLWAY_SPILL_INTERNAL_ROCKSDB_LOGGER_H_
+#ifndef SPILLWAY_SPILL_ROCKSDB_LOGGER_H_
+#define SPILLWAY_SPILL_ROCKSDB_LOGGER_H_
 
 #include <cstdarg>
 
@@ -26,4 +26,4 @@ class RocksDbLogger final : public rocksdb::Logger {
 
 }  // namespace spillway::internal
 
-#endif  // SPILLWAY_SPILL_INTERNAL_ROCKSDB_LOGGER_H_
+#endif  // SPILLWAY_SPILL_ROCKSDB_LOGGER_H_

@@ -1,4 +1,4 @@
-#include "spill/internal/rocksdb_logger.h"
+#include "spill/rocksdb/logger.h"
 
 #include <cstdio>
 #include <string>

@@ -1,4 +1,4 @@
-#include "spill/internal/durable_index.h"
+#include "spill/rocksdb/durable_index.h"
 
 #include <string>
 

@@ -2,8 +2,8 @@
 //
 // Three column families: "scratch" and "durable" hold batches, one SST each, never compacted;
 // "default" is an ordinary one with a synced log and says which durable records are live.
-#ifndef SPILLWAY_SPILL_INTERNAL_SPILL_DATABASE_H_
-#define SPILLWAY_SPILL_INTERNAL_SPILL_DATABASE_H_
+#ifndef SPILLWAY_SPILL_ROCKSDB_SPILL_DATABASE_H_
+#define SPILLWAY_SPILL_ROCKSDB_SPILL_DATABASE_H_
 
 #include <cstdint>
 #include <functional>
@@ -19,7 +19,7 @@
 #include "rocksdb/options.h"
 #include "rocksdb/write_batch.h"
 #include "spill/internal/memory_plan.h"
-#include "spill/internal/spill_file_system.h"
+#include "spill/rocksdb/spill_file_system.h"
 #include "spill/spill_backend.h"
 
 namespace spillway::internal {
@@ -112,4 +112,4 @@ class SpillDatabase {
 
 }  // namespace spillway::internal
 
-#endif  // SPILLWAY_SPILL_INTERNAL_SPILL_DATABASE_H_
+#endif  // SPILLWAY_SPILL_ROCKSDB_SPILL_DATABASE_H_

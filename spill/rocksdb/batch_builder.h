@@ -1,6 +1,6 @@
 // Builds the file of one batch.
-#ifndef SPILLWAY_SPILL_INTERNAL_BATCH_BUILDER_H_
-#define SPILLWAY_SPILL_INTERNAL_BATCH_BUILDER_H_
+#ifndef SPILLWAY_SPILL_ROCKSDB_BATCH_BUILDER_H_
+#define SPILLWAY_SPILL_ROCKSDB_BATCH_BUILDER_H_
 
 #include <cstdint>
 #include <memory>
@@ -11,7 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "rocksdb/sst_file_writer.h"
 #include "serialization/record.h"
-#include "spill/internal/spill_database.h"
+#include "spill/rocksdb/spill_database.h"
 #include "spill/spill_backend.h"
 
 namespace spillway::internal {
@@ -71,4 +71,4 @@ class BatchBuilder {
 
 }  // namespace spillway::internal
 
-#endif  // SPILLWAY_SPILL_INTERNAL_BATCH_BUILDER_H_
+#endif  // SPILLWAY_SPILL_ROCKSDB_BATCH_BUILDER_H_

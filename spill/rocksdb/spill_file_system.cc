@@ -1,4 +1,4 @@
-#include "spill/internal/spill_file_system.h"
+#include "spill/rocksdb/spill_file_system.h"
 
 #include <sys/stat.h>
 

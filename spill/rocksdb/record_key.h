@@ -1,7 +1,7 @@
 // The key of a record in the database: ticket and chunk number, big-endian, so that keys sort as
 // numbers do and all chunks of a record lie side by side.
-#ifndef SPILLWAY_SPILL_INTERNAL_RECORD_KEY_H_
-#define SPILLWAY_SPILL_INTERNAL_RECORD_KEY_H_
+#ifndef SPILLWAY_SPILL_ROCKSDB_RECORD_KEY_H_
+#define SPILLWAY_SPILL_ROCKSDB_RECORD_KEY_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -42,4 +42,4 @@ class RecordKey {
 
 }  // namespace spillway::internal
 
-#endif  // SPILLWAY_SPILL_INTERNAL_RECORD_KEY_H_
+#endif  // SPILLWAY_SPILL_ROCKSDB_RECORD_KEY_H_

@@ -1,4 +1,4 @@
-#include "spill/internal/spill_database.h"
+#include "spill/rocksdb/spill_database.h"
 
 #include <sys/stat.h>
 
@@ -10,8 +10,8 @@
 #include "glog/logging.h"
 #include "rocksdb/convenience.h"
 #include "rocksdb/table.h"
-#include "spill/internal/record_key.h"
-#include "spill/internal/rocksdb_logger.h"
+#include "spill/rocksdb/logger.h"
+#include "spill/rocksdb/record_key.h"
 
 namespace spillway::internal {
 namespace {

@@ -11,8 +11,8 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "glog/logging.h"
-#include "spill/internal/durable_index.h"
-#include "spill/internal/rocksdb_backend_impl.h"
+#include "spill/rocksdb/backend_impl.h"
+#include "spill/rocksdb/durable_index.h"
 
 namespace spillway::internal {
 namespace {

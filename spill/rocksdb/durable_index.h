@@ -4,8 +4,8 @@
 //
 //   key    'o', then the ticket as 8 bytes, big-endian
 //   value  the record's header of chunk 0 (64 bytes), its bytes on disk (8 bytes, little-endian)
-#ifndef SPILLWAY_SPILL_INTERNAL_DURABLE_INDEX_H_
-#define SPILLWAY_SPILL_INTERNAL_DURABLE_INDEX_H_
+#ifndef SPILLWAY_SPILL_ROCKSDB_DURABLE_INDEX_H_
+#define SPILLWAY_SPILL_ROCKSDB_DURABLE_INDEX_H_
 
 #include <cstdint>
 #include <functional>
@@ -13,7 +13,7 @@
 #include "absl/status/status.h"
 #include "rocksdb/write_batch.h"
 #include "serialization/record.h"
-#include "spill/internal/spill_database.h"
+#include "spill/rocksdb/spill_database.h"
 #include "spill/spill_backend.h"
 
 namespace spillway::internal {
@@ -33,4 +33,4 @@ absl::Status ForEachDurable(SpillDatabase* database,
 
 }  // namespace spillway::internal
 
-#endif  // SPILLWAY_SPILL_INTERNAL_DURABLE_INDEX_H_
+#endif  // SPILLWAY_SPILL_ROCKSDB_DURABLE_INDEX_H_

@@ -1,4 +1,4 @@
-#include "spill/internal/batch_builder.h"
+#include "spill/rocksdb/batch_builder.h"
 
 #include <unistd.h>
 
@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "spill/internal/chunk_codec.h"
-#include "spill/internal/record_key.h"
+#include "spill/rocksdb/record_key.h"
 
 namespace spillway::internal {
 namespace {

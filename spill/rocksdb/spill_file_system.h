@@ -1,7 +1,7 @@
 // The file system as RocksDB sees it: the system's, with files that only their owner may read and
 // with a count of the bytes written.
-#ifndef SPILLWAY_SPILL_INTERNAL_SPILL_FILE_SYSTEM_H_
-#define SPILLWAY_SPILL_INTERNAL_SPILL_FILE_SYSTEM_H_
+#ifndef SPILLWAY_SPILL_ROCKSDB_SPILL_FILE_SYSTEM_H_
+#define SPILLWAY_SPILL_ROCKSDB_SPILL_FILE_SYSTEM_H_
 
 #include <atomic>
 #include <cstdint>
@@ -31,4 +31,4 @@ class SpillFileSystem final : public rocksdb::FileSystemWrapper {
 
 }  // namespace spillway::internal
 
-#endif  // SPILLWAY_SPILL_INTERNAL_SPILL_FILE_SYSTEM_H_
+#endif  // SPILLWAY_SPILL_ROCKSDB_SPILL_FILE_SYSTEM_H_

@@ -1,11 +1,11 @@
 // The RocksDB backend's class; see spill/rocksdb_backend.h for what it does.
 //
-// Files: rocksdb_backend_open.cc (open, close, recovery, usage), rocksdb_backend_write.cc,
-// rocksdb_backend_read.cc, rocksdb_backend_reclaim.cc (what the background thread does).
+// Files: backend_open.cc (open, close, recovery, usage), backend_write.cc,
+// backend_read.cc, backend_reclaim.cc (what the background thread does).
 //
 // Locks: mutex_ guards all bookkeeping and is never held across I/O or a call of the listener.
-#ifndef SPILLWAY_SPILL_INTERNAL_ROCKSDB_BACKEND_IMPL_H_
-#define SPILLWAY_SPILL_INTERNAL_ROCKSDB_BACKEND_IMPL_H_
+#ifndef SPILLWAY_SPILL_ROCKSDB_BACKEND_IMPL_H_
+#define SPILLWAY_SPILL_ROCKSDB_BACKEND_IMPL_H_
 
 #include <atomic>
 #include <cstdint>
@@ -20,14 +20,14 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "serialization/mutex.h"
-#include "spill/internal/batch_builder.h"
 #include "spill/internal/batch_table.h"
 #include "spill/internal/byte_budget.h"
 #include "spill/internal/log_limiter.h"
 #include "spill/internal/memory_plan.h"
 #include "spill/internal/read_pool.h"
-#include "spill/internal/spill_database.h"
 #include "spill/internal/spill_directory.h"
+#include "spill/rocksdb/batch_builder.h"
+#include "spill/rocksdb/spill_database.h"
 #include "spill/rocksdb_backend.h"
 #include "spill/spill_backend.h"
 
@@ -114,10 +114,10 @@ class RocksDbBackend final : public SpillBackend {
                  std::unique_ptr<SpillDirectory> directory, std::unique_ptr<SpillDatabase> database,
                  SpillTicket first_ticket);
 
-  // --- Open (rocksdb_backend_open.cc)
+  // --- Open (backend_open.cc)
   absl::Status RecoverDurable();
 
-  // --- Write (rocksdb_backend_write.cc)
+  // --- Write (backend_write.cc)
   void WriteBatch(absl::Span<const SpillRecord> records, absl::Span<const size_t> indexes,
                   std::vector<SpillResult>* results);
   absl::Status BuildAndIngest(absl::Span<const SpillRecord> records,
@@ -137,13 +137,13 @@ class RocksDbBackend final : public SpillBackend {
   // Takes in what came of a write: the cause of refusals, and one log line when it changes.
   void NoteWrite(Condition condition, const absl::Status& status);
 
-  // --- Read (rocksdb_backend_read.cc)
+  // --- Read (backend_read.cc)
   absl::Status ReadChunk(const ChunkRead& chunk);
   absl::Status CheckHeader(const SpillRead& read, const ChunkRead& chunk,
                            const RecordHeader& header) const;
   void NoteDamage(const absl::Status& status);
 
-  // --- Reclaim (rocksdb_backend_reclaim.cc)
+  // --- Reclaim (backend_reclaim.cc)
   void ReclaimMain();
   // Bytes on disk above which live records are copied forward.
   uint64_t HeldBytesAllowed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -208,4 +208,4 @@ class RocksDbBackend final : public SpillBackend {
 
 }  // namespace spillway::internal
 
-#endif  // SPILLWAY_SPILL_INTERNAL_ROCKSDB_BACKEND_IMPL_H_
+#endif  // SPILLWAY_SPILL_ROCKSDB_BACKEND_IMPL_H_

@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "spill/internal/chunk_codec.h"
-#include "spill/internal/record_key.h"
-#include "spill/internal/rocksdb_backend_impl.h"
+#include "spill/rocksdb/backend_impl.h"
+#include "spill/rocksdb/record_key.h"
 
 namespace spillway::internal {
 namespace {
