@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "store/object_ref.h"
+#include "store/object_store.h"
 #include "tools/spillway/sort/offset_value_code.h"
 
 namespace spillway::sort {

@@ -16,7 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "serialization/mutex.h"
-#include "store/object_view.h"
+#include "store/object_store.h"
 #include "tools/spillway/sort/line_merge.h"
 #include "tools/spillway/sort/run.h"
 
