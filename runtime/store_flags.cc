@@ -29,7 +29,7 @@ DEFINE_double(
     high_watermark, 0.80,
     "Share of the memory limit above which objects are written to the spill tier ahead of need");
 DEFINE_double(low_watermark, 0.60, "Share of the memory limit at which that writing stops");
-DEFINE_double(wait_for_room_seconds, 60,
+DEFINE_double(wait_for_room_seconds, 10,
               "How long a put or a restore waits for room in memory before it fails");
 DEFINE_uint32(waiters_max, 65536,
               "Puts and restores that may wait for room at once; one more fails at once");
@@ -69,9 +69,12 @@ absl::Status ReadMemoryLimit(StoreOptions* options) {
 }
 
 absl::Status ReadSpillTier(StoreOptions* options) {
-  options->spill_directory = FLAGS_spill_dir;
+  if (!FLAGS_spill_dir.empty()) options->spill_directory = FLAGS_spill_dir;
   const absl::StatusOr<uint64_t> bytes = ParseSize(FLAGS_spill_limit);
   if (!bytes.ok()) return FlagError("spill_limit", bytes.status().message());
+  if (*bytes != 0 && options->spill_directory.empty()) {
+    return FlagError("spill_limit", "it needs --spill_dir, the directory that it limits");
+  }
   options->spill_limit_bytes = *bytes;
   return absl::OkStatus();
 }
@@ -126,8 +129,9 @@ absl::Status ReadWaiting(StoreOptions* options) {
 
 }  // namespace
 
-absl::StatusOr<StoreOptions> StoreOptionsFromFlags() {
+absl::StatusOr<StoreOptions> StoreOptionsFromFlags(const std::string& default_spill_directory) {
   StoreOptions options;
+  options.spill_directory = default_spill_directory;
   for (const auto& read :
        {ReadMemoryLimit, ReadSpillTier, ReadEvictionPolicy, ReadWatermarks, ReadWaiting}) {
     absl::Status status = read(&options);

@@ -91,6 +91,14 @@ TEST_F(StoreFlagsTest, BadSpillLimitsAreNamed) {
   }
 }
 
+TEST_F(StoreFlagsTest, ASpillLimitNeedsADirectory) {
+  FLAGS_spill_limit = "20G";
+  EXPECT_THAT(Refusal(), StartsWith("--spill_limit: it needs --spill_dir"));
+  EXPECT_EQ(StoreOptionsFromFlags("/somewhere").value().spill_directory, "/somewhere");
+  FLAGS_spill_dir = "/elsewhere";
+  EXPECT_EQ(StoreOptionsFromFlags("/somewhere").value().spill_directory, "/elsewhere");
+}
+
 TEST_F(StoreFlagsTest, AnUnknownPolicyIsAnsweredWithTheKnownOnes) {
   FLAGS_eviction_policy = "clairvoyant";
   EXPECT_THAT(Refusal(), StartsWith("--eviction_policy: 'clairvoyant'"));

@@ -49,7 +49,7 @@ struct SortOptions {
 };
 
 absl::StatusOr<SortOptions> ReadSortOptions(const std::vector<std::string>& files) {
-  absl::StatusOr<StoreOptions> store = StoreOptionsFromFlags();
+  absl::StatusOr<StoreOptions> store = StoreOptionsFromFlags(SpillPlace::DefaultParent());
   if (!store.ok()) return store.status();
   SortOptions options;
   options.store = *std::move(store);
@@ -148,7 +148,7 @@ absl::Status RunSort(const std::vector<std::string>& files) {
   if (!source.ok()) return source.status();
   absl::StatusOr<std::unique_ptr<OutputFile>> output = OutputFile::Open(FLAGS_output);
   if (!output.ok()) return output.status();
-  absl::StatusOr<SpillPlace> place = SpillPlace::Make(options->store.spill_directory);
+  absl::StatusOr<SpillPlace> place = SpillPlace::Make(FLAGS_spill_dir);
   if (!place.ok()) return place.status();
   options->store.spill_directory = place->directory();
   absl::StatusOr<std::unique_ptr<ObjectStore>> store = OpenStore(options->store);

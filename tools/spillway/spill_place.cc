@@ -11,12 +11,15 @@
 
 namespace spillway {
 
+std::string SpillPlace::DefaultParent() {
+  const char* const parent = getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): nobody sets it
+  return parent != nullptr && *parent != '\0' ? parent : "/tmp";
+}
+
 absl::StatusOr<SpillPlace> SpillPlace::Make(const std::string& directory) {
   SpillPlace place;
   if (directory.empty()) {
-    const char* const parent = getenv("TMPDIR");  // NOLINT(concurrency-mt-unsafe): nobody sets it
-    std::string fresh =
-        absl::StrCat(parent != nullptr && *parent != '\0' ? parent : "/tmp", "/spillway-XXXXXX");
+    std::string fresh = absl::StrCat(DefaultParent(), "/spillway-XXXXXX");
     if (mkdtemp(fresh.data()) == nullptr)
       return FileError("make the spill directory", fresh, errno);
     place.directory_ = fresh;

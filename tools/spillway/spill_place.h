@@ -18,6 +18,9 @@ class SpillPlace {
   // `directory` may be empty. FailedPrecondition or PermissionDenied: no directory can be made.
   static absl::StatusOr<SpillPlace> Make(const std::string& directory);
 
+  // TMPDIR, or what stands in for it.
+  static std::string DefaultParent();
+
   const std::string& directory() const { return directory_; }
 
   // Says that no store could be opened there: what is in the directory is not this command's.
