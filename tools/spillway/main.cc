@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "gflags/gflags.h"
@@ -37,11 +37,18 @@ absl::Status RunVersion(const std::vector<std::string>& arguments) {
   return absl::OkStatus();
 }
 
+// A flag's default as people write it: gflags shows a number's last binary digit.
+std::string DefaultForPeople(const gflags::CommandLineFlagInfo& info) {
+  double number = 0;
+  if (info.type == "string") return absl::StrCat("\"", info.default_value, "\"");
+  if (info.type == "double" && absl::SimpleAtod(info.default_value, &number))
+    return absl::StrCat(number);
+  return info.default_value;
+}
+
 void PrintFlag(const std::string& name) {
   const gflags::CommandLineFlagInfo info = gflags::GetCommandLineFlagInfoOrDie(name.c_str());
-  const std::string value =
-      info.type == "string" ? absl::StrCat("\"", info.default_value, "\"") : info.default_value;
-  absl::PrintF("  --%s (default %s)\n      %s\n", name, value, info.description);
+  absl::PrintF("  --%s (default %s)\n      %s\n", name, DefaultForPeople(info), info.description);
 }
 
 absl::Status RunHelp(const std::vector<std::string>& arguments) {

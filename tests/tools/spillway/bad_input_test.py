@@ -74,6 +74,8 @@ class BadInputTest(program.ProgramTest):
     self.assert_error(["sort", "--output=out", "in", "no/such"], FAILURE,
                       "cannot read 'no/such': No such file or directory")
     self.assert_error(["sort", "--output=out", "."], FAILURE, "cannot read '.': Is a directory")
+    self.assert_error(["sort", "--output=out", "in", "/proc/self/mem"], FAILURE,
+                      "cannot read '/proc/self/mem': Input/output error")
     self.assert_only("in")
 
   def test_unreadable_input(self):

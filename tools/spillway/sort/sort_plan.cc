@@ -27,14 +27,17 @@ uint64_t RoundDown(uint64_t bytes, uint64_t unit) { return bytes / unit * unit; 
 
 // Large chunks are read and written faster; but one of each run must fit, best twice, and entries
 // for all chunks must take only a small part of memory.
-uint64_t ChunkBytes(uint64_t usable_bytes, uint64_t input_bytes, uint64_t block_bytes) {
+uint64_t ChunkBytes(uint64_t usable_bytes, uint64_t input_bytes, uint64_t block_bytes,
+                    uint64_t workers) {
   const uint64_t runs = input_bytes / (block_bytes / 2) + 1;
   const uint64_t for_merge = usable_bytes / 4 / runs;
   const uint64_t entries_bytes_max = usable_bytes / 32;
   const uint64_t for_entries = input_bytes / (entries_bytes_max / kEntryBytes) + 1;
   const uint64_t bytes =
       std::clamp(std::max(for_merge, for_entries), kChunkBytesMin, kChunkBytesMax);
-  return RoundDown(std::min(bytes, std::max(usable_bytes / 32, kChunkBytesMin)), kPage);
+  return RoundDown(
+      std::min({bytes, std::max(usable_bytes / 32, kChunkBytesMin), usable_bytes / 8 / workers}),
+      kPage);
 }
 
 }  // namespace
@@ -60,8 +63,9 @@ absl::StatusOr<SortPlan> PlanSort(const SortResources& resources) {
   // and a merge holds one of each of at least two runs while it writes a third.
   plan.line_bytes_max =
       std::min({plan.block_bytes - 2 * sizeof(LineEntry), usable / 5, resources.max_object_bytes});
-  plan.chunk_bytes = ChunkBytes(
-      usable, resources.input_bytes.value_or(usable * kUnknownInputFactor), plan.block_bytes);
+  plan.chunk_bytes =
+      ChunkBytes(usable, resources.input_bytes.value_or(usable * kUnknownInputFactor),
+                 plan.block_bytes, plan.workers);
   plan.output_buffer_bytes =
       RoundDown(std::clamp<uint64_t>(usable / 64, 64 * kKiB, 2 * kMiB), kPage);
   plan.merge_bytes_max = usable / 4 * 3;

@@ -44,7 +44,7 @@ absl::StatusOr<std::unique_ptr<TextSource>> TextSource::Open(std::vector<std::st
 TextSource::~TextSource() { CloseCurrent(); }
 
 absl::string_view TextSource::name() const {
-  const std::string& path = paths_[next_path_ - 1];
+  const absl::string_view path = paths_[next_path_ - 1];
   return path == kStandardInput ? "standard input" : path;
 }
 
