@@ -17,8 +17,8 @@ constexpr float kNothing = std::numeric_limits<float>::infinity();
 constexpr uint32_t kClockMax = uint32_t{1} << 31;
 constexpr uint32_t kClockSetBack = uint32_t{1} << 30;
 
-// How many uses lie between two rounds of learning: half as many as there are objects, but also a share
-// of all so far, because a round takes as long as a few thousand uses; within limits.
+// How many uses lie between two rounds of learning: half as many as there are objects, but also a
+// share of all so far, because a round takes as long as a few thousand uses; within limits.
 constexpr uint64_t kLearnAfterMin = 1000;
 constexpr uint64_t kLearnAfterMax = 64 * 1024;
 constexpr uint64_t kLearnAfterFew = 32 * 1024;  // at most, when there are few objects
@@ -94,8 +94,7 @@ void CostPolicy::UpdateAllWorths() {
   const uint64_t objects = residents_.objects();
   evictions_before_update_ = static_cast<uint32_t>(
       std::clamp<uint64_t>(objects / 16, kUpdateAfterEvictionsMin, kUpdateAfterEvictionsMax));
-  same_use_age_max_ =
-      static_cast<uint32_t>(std::max<uint64_t>(objects / 16, kSameUseAgeMaxMin));
+  same_use_age_max_ = static_cast<uint32_t>(std::max<uint64_t>(objects / 16, kSameUseAgeMaxMin));
   next_worth_ = 0;
 }
 
@@ -175,7 +174,8 @@ SlotIndex CostPolicy::FindVictim() {
     const auto lists = worth_.begin() + (of_class - class_worth_.begin()) * kSizeLevels;
     const auto least = std::min_element(lists, lists + kSizeLevels);
     const int list = static_cast<int>(least - worth_.begin());
-    CHECK(*least != kNothing) << "no list has an object, but " << residents_.objects() << " have been inserted";
+    CHECK(*least != kNothing) << "no list has an object, but " << residents_.objects()
+                              << " have been inserted";
     SlotIndex victim = kNoSlot;
     worth = kNothing;
     if (!lists_[list].empty()) victim = LeastWorthy(list, &worth);

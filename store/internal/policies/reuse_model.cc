@@ -6,8 +6,8 @@ namespace spillway::internal {
 namespace {
 
 // What is believed before anything is known: in each quarter of an octave of age, this share of the
-// objects that reach it is used again, which is LRU; and more, the more often they were used before.
-// The belief weighs as much as this many objects.
+// objects that reach it is used again, which is LRU; and more, the more often they were used
+// before. The belief weighs as much as this many objects.
 constexpr float kPriorHazard = 0.03f;
 constexpr float kPriorHazardPerFrequencyLevel = 0.6f;
 constexpr float kPriorObjects = 20;
@@ -58,9 +58,9 @@ void ReuseModel::LearnClass(int object_class) {
         std::min(1.0f, (reused[age] + prior) / (reached - 0.5f * unresolved + kPriorObjects));
   }
 
-  // With x the time for which an object of age zero is expected to have waited when it comes to an age,
-  // and y the chance that it has been used again by then, the rank at an age is the steepest slope from
-  // its point (x, y) to a later one: the upper hull, built from the end.
+  // With x the time for which an object of age zero is expected to have waited when it comes to an
+  // age, and y the chance that it has been used again by then, the rank at an age is the steepest
+  // slope from its point (x, y) to a later one: the upper hull, built from the end.
   struct Point {
     double x;
     double y;

@@ -1,22 +1,23 @@
 // ReuseModel: learns how soon objects are used again, and what it is worth to keep them until then.
 //
 // Objects are told apart by their class, which says what their past looks like: how often they were
-// used, and the time between their last two uses. Within a class, the model counts how many were used
-// again at which age (time since their last use) and how many are still waiting at which age. That
-// gives the hazard: the chance that an object of this class which reached this age is used in the next
-// moment. The rank of a class and age is then
+// used, and the time between their last two uses. Within a class, the model counts how many were
+// used again at which age (time since their last use) and how many are still waiting at which age.
+// That gives the hazard: the chance that an object of this class which reached this age is used in
+// the next moment. The rank of a class and age is then
 //
-//     max over T of  P(used again within T) / E[time for which it occupies memory until then, or T],
+//     max over T of  P(used again within T) / E[time for which it occupies memory until then, or
+//     T],
 //
-// the uses per unit of time that keeping the object can be expected to give, if it is kept as long as
-// it pays best. A scan's objects, a loop's, and those of a working set get the ranks that they deserve
-// without being recognised as such.
+// the uses per unit of time that keeping the object can be expected to give, if it is kept as long
+// as it pays best. A scan's objects, a loop's, and those of a working set get the ranks that they
+// deserve without being recognised as such.
 //
-// Sources: N. Beckmann, H. Chen, A. Cidon, "LHD: improving cache hit rate by maximizing hit density",
-// NSDI 2018, for ranking by hits per time and space; J. C. Gittins, "Bandit processes and dynamic
-// allocation indices", J. R. Stat. Soc. B 41(2), 1979, for the maximum over T; E. L. Kaplan, P. Meier,
-// "Nonparametric estimation from incomplete observations", JASA 53, 1958, for hazards of objects of
-// which some are still waiting.
+// Sources: N. Beckmann, H. Chen, A. Cidon, "LHD: improving cache hit rate by maximizing hit
+// density", NSDI 2018, for ranking by hits per time and space; J. C. Gittins, "Bandit processes and
+// dynamic allocation indices", J. R. Stat. Soc. B 41(2), 1979, for the maximum over T; E. L.
+// Kaplan, P. Meier, "Nonparametric estimation from incomplete observations", JASA 53, 1958, for
+// hazards of objects of which some are still waiting.
 //
 // Time is counted in uses of any object. Thread-safety: none.
 #ifndef SPILLWAY_STORE_INTERNAL_POLICIES_REUSE_MODEL_H_
