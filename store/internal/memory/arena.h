@@ -22,9 +22,9 @@
 //
 // Fragmentation never makes this loop fail: with everything freed, any size up to the budget can be
 // had. When nothing is left to evict, a last try with AllocateEffort::kReclaim gets at what the
-// default effort leaves free. If free_committed_bytes is large while Allocate refuses, small objects
-// are spread thin over their pages; CollectSparse names those whose eviction, or move to another
-// block, brings whole pages back soonest.
+// default effort leaves free. If free_committed_bytes is large while Allocate refuses, small
+// objects are spread thin over their pages; CollectSparse names those whose eviction, or move to
+// another block, brings whole pages back soonest.
 #ifndef SPILLWAY_STORE_INTERNAL_MEMORY_ARENA_H_
 #define SPILLWAY_STORE_INTERNAL_MEMORY_ARENA_H_
 
