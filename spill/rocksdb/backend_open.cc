@@ -56,6 +56,7 @@ absl::StatusOr<std::unique_ptr<SpillBackend>> RocksDbBackend::Open(
 
   SpillDatabaseOptions database_options;
   database_options.path = directory->database_path();
+  database_options.building_path = directory->building_path();
   database_options.direct_io = options.direct_io;
   database_options.read_only = options.read_only;
   database_options.ephemeral = options.recovery == SpillRecovery::kDiscard;

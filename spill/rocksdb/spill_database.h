@@ -30,6 +30,7 @@ absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what);
 
 struct SpillDatabaseOptions {
   std::string path;
+  std::string building_path;  // where batches are built
   bool direct_io = true;
   bool read_only = false;
   // Nothing in it must survive the process: nothing is synced.
