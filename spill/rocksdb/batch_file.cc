@@ -51,6 +51,10 @@ void FileBufferPool::GiveBack(char* buffer) {
 rocksdb::IOStatus BatchFile::Open(const std::string& path, const Options& options,
                                   FileBufferPool* buffers,
                                   std::unique_ptr<rocksdb::FSWritableFile>* file) {
+  if (options.hook) {
+    rocksdb::IOStatus status = options.hook("create", path);
+    if (!status.ok()) return status;
+  }
   const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | (options.direct_io ? O_DIRECT : 0);
   const int fd = open(path.c_str(), flags, 0600);
   auto opened = std::unique_ptr<BatchFile>(new BatchFile(path, fd, options, buffers));
@@ -84,6 +88,10 @@ rocksdb::IOStatus BatchFile::Error(const char* what, int error) const {
   }
   if (error == ENOENT) return rocksdb::IOStatus::PathNotFound(message, std::strerror(error));
   return rocksdb::IOStatus::IOError(message, std::strerror(error));
+}
+
+rocksdb::IOStatus BatchFile::Ask(const char* operation) const {
+  return options_.hook ? options_.hook(operation, path_) : rocksdb::IOStatus::OK();
 }
 
 rocksdb::IOStatus BatchFile::Append(const rocksdb::Slice& data, const rocksdb::IOOptions&,
@@ -151,6 +159,8 @@ void BatchFile::AllocateUpTo(uint64_t end) {
 }
 
 rocksdb::IOStatus BatchFile::WriteAt(uint64_t offset, const char* bytes, size_t count) {
+  rocksdb::IOStatus allowed = Ask("write");
+  if (!allowed.ok()) return allowed;
   size_t done = 0;
   while (done < count) {
     const ssize_t put = pwrite(fd_, bytes + done, count - done, static_cast<off_t>(offset + done));
@@ -192,6 +202,7 @@ rocksdb::IOStatus BatchFile::Flush(const rocksdb::IOOptions&, rocksdb::IODebugCo
 
 rocksdb::IOStatus BatchFile::Sync(const rocksdb::IOOptions&, rocksdb::IODebugContext*) {
   rocksdb::IOStatus status = WriteRest();
+  if (status.ok()) status = Ask("sync");
   if (status.ok() && options_.sync && fdatasync(fd_) != 0) {
     status = Error("cannot sync", errno);
   }
@@ -200,6 +211,7 @@ rocksdb::IOStatus BatchFile::Sync(const rocksdb::IOOptions&, rocksdb::IODebugCon
 
 rocksdb::IOStatus BatchFile::Close(const rocksdb::IOOptions&, rocksdb::IODebugContext*) {
   rocksdb::IOStatus status = WriteRest();
+  if (status.ok()) status = Ask("close");
   const int fd = std::exchange(fd_, -1);
   if (fd >= 0 && close(fd) != 0 && status.ok()) status = Error("cannot close", errno);
   return status;

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -38,6 +39,11 @@ class FileBufferPool {
   std::vector<char*> free_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Asked before each operation on a file of the database: "open", "create", "write", "sync",
+// "close", "rename", "link", "delete" or "read". An error takes the operation's place. For tests.
+using FileOperationHook =
+    std::function<rocksdb::IOStatus(const char* operation, const std::string& path)>;
+
 // Not thread-safe, but for its own thread. After an error every call fails with it.
 class BatchFile final : public rocksdb::FSWritableFile {
  public:
@@ -46,6 +52,7 @@ class BatchFile final : public rocksdb::FSWritableFile {
     // Whether Sync must reach the disk; otherwise it does nothing.
     bool sync = true;
     std::atomic<uint64_t>* written_bytes = nullptr;  // counts along
+    FileOperationHook hook;                          // may be empty
   };
 
   // `buffers` must outlive the file.
@@ -76,6 +83,8 @@ class BatchFile final : public rocksdb::FSWritableFile {
   // Sets disk space aside a piece ahead: the file system then need not do so at each write.
   void AllocateUpTo(uint64_t end);
   rocksdb::IOStatus Error(const char* what, int error) const;
+  // What the hook says, if there is one.
+  rocksdb::IOStatus Ask(const char* operation) const;
   void ThreadMain() ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::string path_;

@@ -117,6 +117,7 @@ absl::StatusOr<std::unique_ptr<SpillDatabase>> SpillDatabase::Open(
   file_system_options.file_buffer_bytes = plan.file_buffer_bytes;
   file_system_options.direct_io = options.direct_io;
   file_system_options.ephemeral = options.ephemeral;
+  file_system_options.hook = options.hook;
   opened->file_system_ = std::make_shared<SpillFileSystem>(file_system_options);
   opened->env_ = rocksdb::NewCompositeEnv(opened->file_system_);
   opened->ephemeral_ = options.ephemeral;
@@ -175,6 +176,16 @@ SpillDatabase::~SpillDatabase() {
   if (!status.ok()) LOG(WARNING) << "closing the spill database: " << status.ToString();
 }
 
+void SpillDatabase::ResumeAfterFailure() {
+  if (!change_failed_.load(std::memory_order_acquire)) return;
+  if (database_->Resume().ok()) change_failed_.store(false, std::memory_order_release);
+}
+
+rocksdb::Status SpillDatabase::NoteChange(rocksdb::Status status) {
+  if (!status.ok()) change_failed_.store(true, std::memory_order_release);
+  return status;
+}
+
 rocksdb::Status SpillDatabase::Ingest(bool durable, const std::string& path) {
   rocksdb::IngestExternalFileOptions options;
   options.move_files = true;
@@ -184,7 +195,8 @@ rocksdb::Status SpillDatabase::Ingest(bool durable, const std::string& path) {
   options.allow_blocking_flush = false;
   options.write_global_seqno = false;
   options.verify_file_checksum = false;
-  return database_->IngestExternalFile(family(durable), {path}, options);
+  ResumeAfterFailure();
+  return NoteChange(database_->IngestExternalFile(family(durable), {path}, options));
 }
 
 rocksdb::Status SpillDatabase::DropFiles(bool durable, const std::vector<TicketRange>& ranges) {
@@ -200,8 +212,9 @@ rocksdb::Status SpillDatabase::DropFiles(bool durable, const std::vector<TicketR
     slices.push_back(keys.back().slice());
     pointers.emplace_back(&slices[slices.size() - 2], &slices[slices.size() - 1]);
   }
-  return rocksdb::DeleteFilesInRanges(database_.get(), family(durable), pointers.data(),
-                                      pointers.size());
+  ResumeAfterFailure();
+  return NoteChange(rocksdb::DeleteFilesInRanges(database_.get(), family(durable), pointers.data(),
+                                                 pointers.size()));
 }
 
 rocksdb::Status SpillDatabase::Get(bool durable, const rocksdb::Slice& key,
@@ -244,7 +257,8 @@ rocksdb::Status SpillDatabase::Commit(rocksdb::WriteBatch* update) {
   rocksdb::WriteOptions options;
   options.sync = !ephemeral_;
   options.disableWAL = ephemeral_;
-  return database_->Write(options, update);
+  ResumeAfterFailure();
+  return NoteChange(database_->Write(options, update));
 }
 
 rocksdb::Status SpillDatabase::GetIndexed(const rocksdb::Slice& key, std::string* value) {
@@ -270,8 +284,6 @@ absl::Status SpillDatabase::ForEachIndexed(
   }
   return FromRocksDb(iterator->status(), "cannot list the spill database");
 }
-
-rocksdb::Status SpillDatabase::Resume() { return database_->Resume(); }
 
 uint64_t SpillDatabase::memory_bytes() const {
   uint64_t sum = 0;

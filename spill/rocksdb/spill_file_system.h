@@ -22,6 +22,7 @@ struct SpillFileSystemOptions {
   size_t file_buffer_bytes = 1 << 20;
   bool direct_io = true;
   bool ephemeral = false;  // nothing is synced
+  FileOperationHook hook;  // may be empty
 };
 
 // Thread-safe.
@@ -41,9 +42,25 @@ class SpillFileSystem final : public rocksdb::FileSystemWrapper {
                                  std::unique_ptr<rocksdb::FSDirectory>* directory,
                                  rocksdb::IODebugContext* debug) override;
 
+  rocksdb::IOStatus NewRandomAccessFile(const std::string& path,
+                                        const rocksdb::FileOptions& options,
+                                        std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+                                        rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
+                               const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus LinkFile(const std::string& from, const std::string& to,
+                             const rocksdb::IOOptions& options,
+                             rocksdb::IODebugContext* debug) override;
+  rocksdb::IOStatus DeleteFile(const std::string& path, const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override;
+
   uint64_t written_bytes() const { return written_bytes_.load(std::memory_order_relaxed); }
 
  private:
+  // What the hook says, if there is one.
+  rocksdb::IOStatus Ask(const char* operation, const std::string& path) const;
+
   const SpillFileSystemOptions options_;
   FileBufferPool buffers_;
   std::atomic<uint64_t> written_bytes_{0};
