@@ -109,6 +109,20 @@ void Evictor::PushOutgoing(const Victim& victim) {
   Push(outgoing_, QueuedIn::kOutgoing, victim);
 }
 
+void Evictor::PushOutgoingFirst(const Victim& victim) {
+  MutexLock lock(&mutex_);
+  Entry* entry = victim.entry;
+  if (entry->queued_in != QueuedIn::kNone) return;
+  entry->marks.store(0, std::memory_order_relaxed);
+  entry->queued_in = QueuedIn::kOutgoing;
+  entry->previous = 0;
+  entry->next = outgoing_.oldest;
+  (outgoing_.oldest != 0 ? entries_->At(outgoing_.oldest)->previous : outgoing_.newest) =
+      entry->slot;
+  outgoing_.oldest = entry->slot;
+  outgoing_.bytes.fetch_add(entry->size, std::memory_order_relaxed);
+}
+
 void Evictor::PushToSpill(const Victim& victim) {
   MutexLock lock(&mutex_);
   Push(to_spill_, QueuedIn::kToSpill, victim);
