@@ -29,10 +29,12 @@ absl::StatusOr<std::string> SchemaText(std::string_view type_name);
 // The type's name, or its id in hexadecimal for a type that this program does not know.
 std::string TypeNameOf(const ObjectType& type);
 
-// Whether a payload stored as `stored` can be read as `wanted`: OK when it is the same type, with
-// the same schema or one that `wanted` extends (FORMAT.md has the rules). Otherwise
-// FailedPrecondition that names both types, the object and its size. Takes nanoseconds when the two
-// are equal.
+// Whether a payload stored as `stored` can be read as `wanted`: it is the same type, with the same
+// schema or one that `wanted` extends (FORMAT.md has the rules). Takes nanoseconds when the two are
+// equal.
+bool IsReadableAs(const ObjectType& stored, const ObjectType& wanted);
+
+// The same as a status: FailedPrecondition that names both types, the object and its size.
 absl::Status CheckReadable(const ObjectType& stored, const ObjectType& wanted, uint64_t object_id,
                            size_t size_bytes);
 
@@ -40,7 +42,11 @@ absl::Status CheckReadable(const ObjectType& stored, const ObjectType& wanted, u
 template <typename T>
 void RegisterType() {
   RequireCodec<T>();
-  static_cast<void>(Codec<T>::Type());
+  if constexpr (internal::kIsComposed<T>) {
+    internal::InternType(Codec<T>::TypeName(), &internal::DescribeRoot<T>);
+  } else {
+    static_cast<void>(Codec<T>::Type());
+  }
 }
 
 // The identity of a type with an encoding of its own, for use in its codec's Type(); registers it.

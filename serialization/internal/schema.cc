@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "glog/logging.h"
 #include "serialization/internal/schema_hash.h"
 
 namespace spillway::internal {
@@ -144,6 +145,16 @@ std::vector<const SchemaType*> InOrderOfUse(const std::vector<SchemaType>& types
 }
 
 }  // namespace
+
+SchemaType* SchemaBuilder::Begin(SchemaType::Kind kind, std::string name) {
+  for (const SchemaType& type : schema_.types) {
+    if (type.name != name) continue;
+    CHECK(type.kind == kind) << "a schema would define " << name << " twice; rename that type";
+    return nullptr;
+  }
+  schema_.types.push_back({kind, std::move(name), "", {}});
+  return &schema_.types.back();
+}
 
 uint64_t FingerprintOf(const Schema& schema) {
   if (schema.types.empty()) return 0;

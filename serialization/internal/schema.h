@@ -46,13 +46,7 @@ class SchemaBuilder {
  public:
   // Starts a definition, unless there is one of this name: then returns null. The pointer is good
   // until the next Begin; so a codec first lists its fields and then describes their types.
-  SchemaType* Begin(SchemaType::Kind kind, std::string name) {
-    for (const SchemaType& type : schema_.types) {
-      if (type.name == name) return nullptr;
-    }
-    schema_.types.push_back({kind, std::move(name), "", {}});
-    return &schema_.types.back();
-  }
+  SchemaType* Begin(SchemaType::Kind kind, std::string name);
   // Adds the definitions of a type that is a payload of its own within this one.
   void AddPayload(const std::string& type_name, const ObjectType& type);
   Schema Finish(std::string root) && {

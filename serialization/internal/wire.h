@@ -254,7 +254,11 @@ struct InTable {
   static bool Verify(PayloadVerifier& verifier, size_t table) {
     return VerifyTable<T>(verifier, table);
   }
-  static std::string FlatType() { return InTypesNamespace(Wire<T>::PartName()); }
+  static std::string FlatType() {
+    // A struct has its name for itself already.
+    constexpr bool kIsStruct = kIsInline<T> && !Scalar<T> && !HasScalarForm<T>;
+    return InTypesNamespace(Wire<T>::PartName() + (kIsStruct ? "Object" : ""));
+  }
   static void Describe(SchemaBuilder* builder) {
     const std::string names[] = {"value"};
     DescribeTable<T>(builder, FlatType(), names);

@@ -189,8 +189,8 @@ TEST(ObjectTest, StructsAreKnownFromTheStart) {
             "struct Pixel {\n  at:geo.Point;\n  lit:bool;\n  colour:spillway.types.Array3OfFloat;\n"
             "  box:spillway.types.Array2OfInt16;\n  kind:ubyte;\n}\n\n"
             "namespace spillway.types;\n\n"
-            "table geo_Pixel {\n  value:geo.Pixel;\n}\n\n"
-            "root_type spillway.types.geo_Pixel;\n");
+            "table geo_PixelObject {\n  value:geo.Pixel;\n}\n\n"
+            "root_type spillway.types.geo_PixelObject;\n");
 }
 
 }  // namespace
