@@ -21,11 +21,12 @@ constexpr uint32_t kClockSetBack = uint32_t{1} << 30;
 // of all so far, because a round takes as long as a few thousand uses; within limits.
 constexpr uint64_t kLearnAfterMin = 1000;
 constexpr uint64_t kLearnAfterMax = 64 * 1024;
-constexpr uint64_t kLearnAfterFew = 32 * 1024;  // at most, when there are few objects
+static double E_(const char*n,double d){const char*v=getenv(n);return v?atof(v):d;}
+static const uint64_t kLearnAfterFew = E_("LF",64*1024);  // at most, when there are few objects
 
 // Counts fade by 1/e in this many uses, and in this many per resident object.
-constexpr float kFadeUsesMin = 50'000;
-constexpr float kFadeUsesPerObject = 25;
+static const float kFadeUsesMin = E_("FM",50000);
+static const float kFadeUsesPerObject = E_("FP",10);
 
 // Slots are sampled in runs, because neighbours share cache lines.
 constexpr uint64_t kSampleRun = 8;
@@ -35,7 +36,6 @@ constexpr uint64_t kUpdateAfterEvictionsMin = 32;
 constexpr uint64_t kUpdateAfterEvictionsMax = 512;
 
 constexpr uint64_t kSameUseAgeMaxMin = 32;
-constexpr uint32_t kUsesMax = 63;
 
 int SizeLevel(uint64_t size_bytes) {
   return std::clamp((static_cast<int>(std::bit_width(size_bytes)) - 7) / 2, 0, 7);
@@ -59,7 +59,7 @@ void CostPolicy::SetRestoreCosts(double per_miss_ns, double per_byte_ns) {
 float CostPolicy::WorthOf(SlotIndex slot) const {
   const Node& node = residents_[slot];
   const float size_bytes = static_cast<float>(std::max<uint64_t>(residents_.SizeOf(slot), 1));
-  return model_.Rank(node.list / kSizeLevels, AgeOf(node)) *
+  return model_.Rank(node.list() / kSizeLevels, AgeOf(node)) *
          (per_miss_ns_ / size_bytes + per_byte_ns_);
 }
 
@@ -93,44 +93,49 @@ void CostPolicy::UpdateAllWorths() {
   }
   const uint64_t objects = residents_.objects();
   evictions_before_update_ = static_cast<uint32_t>(
-      std::clamp<uint64_t>(objects / 16, kUpdateAfterEvictionsMin, kUpdateAfterEvictionsMax));
+      std::clamp<uint64_t>(objects / (uint64_t)E_("UE",8), kUpdateAfterEvictionsMin, kUpdateAfterEvictionsMax));
   same_use_age_max_ =
-      static_cast<uint32_t>(std::max<uint64_t>(objects / 16, kSameUseAgeMaxMin));
+      static_cast<uint32_t>(std::max<uint64_t>(objects / (uint64_t)E_("CX",8), kSameUseAgeMaxMin));
   next_worth_ = 0;
+  victims_at_tail_ = 0;
+  victims_at_once_ = std::clamp<uint64_t>(objects / (uint64_t)E_("VA",256), 1, (uint64_t)E_("VM",4));
 }
 
-void CostPolicy::Use(Node* node) {
+inline int CostPolicy::Use(Node* node) {
   const uint32_t age = AgeOf(*node);
-  model_.Reused(node->list / kSizeLevels, age);
-  if (node->uses < kUsesMax) ++node->uses;
-  node->list = ReuseModel::ClassOf(node->uses, age) * kSizeLevels + node->list % kSizeLevels;
+  const int list = node->list();
+  model_.Reused(list / kSizeLevels, age);
+  const uint32_t uses = std::min(node->uses() + 1, kUsesMax);
+  const int next_list = ReuseModel::ClassOf(uses, age) * kSizeLevels + list % kSizeLevels;
+  node->Set(next_list, uses);
   node->used_at = clock_;
+  return next_list;
 }
 
-void CostPolicy::Link(SlotIndex slot) {
-  const int list = residents_[slot].list;
+inline void CostPolicy::Link(SlotIndex slot, int list) {
   lists_[list].PushHead(residents_, slot);
   if (worth_[list] == kNothing) {
     SetWorth(list, 0);
     next_worth_ = 0;
+    victims_at_tail_ = 0;
   }
 }
 
 void CostPolicy::Insert(SlotIndex slot, uint64_t key, uint64_t size_bytes) {
   if (++clock_ >= kClockMax) SetBackClock();
   const uint16_t key_check = static_cast<uint16_t>(HashKey(key));
-  const bool known = slot < residents_.slots() && residents_[slot].list != kUnknown &&
+  const bool known = slot < residents_.slots() && residents_[slot].list() != kUnknown &&
                      residents_[slot].key_check == key_check;
   if (known) {
-    Use(&residents_.Revive(slot, size_bytes));
+    Link(slot, Use(&residents_.Revive(slot, size_bytes)));
   } else {
     Node& node = residents_.Add(slot, size_bytes);
     node.used_at = clock_;
-    node.uses = 1;
-    node.list = ReuseModel::kClassNew * kSizeLevels + SizeLevel(size_bytes);
     node.key_check = key_check;
+    const int list = ReuseModel::kClassNew * kSizeLevels + SizeLevel(size_bytes);
+    node.Set(list, 1);
+    Link(slot, list);
   }
-  Link(slot);
 }
 
 void CostPolicy::Hit(SlotIndex slot) {
@@ -138,20 +143,19 @@ void CostPolicy::Hit(SlotIndex slot) {
   Node& node = residents_[slot];
   if (++clock_ - node.used_at <= same_use_age_max_) return;
   if (clock_ >= kClockMax) SetBackClock();
-  lists_[node.list].Unlink(residents_, slot);
-  Use(&node);
-  Link(slot);
+  lists_[node.list()].Unlink(residents_, slot);
+  Link(slot, Use(&node));
 }
 
 void CostPolicy::Remove(SlotIndex slot) {
-  if (slot >= residents_.slots() || residents_[slot].list == kUnknown) return;
+  if (slot >= residents_.slots() || residents_[slot].list() == kUnknown) return;
   Node& node = residents_[slot];
-  model_.Vanished(node.list / kSizeLevels, AgeOf(node));
+  model_.Vanished(node.list() / kSizeLevels, AgeOf(node));
   if (residents_.Contains(slot)) {
-    lists_[node.list].Unlink(residents_, slot);
+    lists_[node.list()].Unlink(residents_, slot);
     residents_.Erase(slot);
   }
-  node.list = kUnknown;
+  node.Set(kUnknown, 0);
 }
 
 void CostPolicy::Readmit(SlotIndex slot, uint64_t key, uint64_t size_bytes) {
@@ -162,8 +166,15 @@ SlotIndex CostPolicy::FindVictim() {
   // Another one of the last victim's list, while no other list can have a less worthy one.
   float worth;
   if (!lists_[victims_list_].empty()) {
+    if (victims_at_tail_ > 0) {
+      --victims_at_tail_;
+      return lists_[victims_list_].tail();
+    }
     const SlotIndex victim = LeastWorthy(victims_list_, &worth);
-    if (worth <= next_worth_) return victim;
+    if (worth <= next_worth_) {
+      if (victim == lists_[victims_list_].tail()) victims_at_tail_ = victims_at_once_ - 1;
+      return victim;
+    }
     SetWorth(victims_list_, worth);
   } else {
     SetWorth(victims_list_, kNothing);
@@ -185,6 +196,7 @@ SlotIndex CostPolicy::FindVictim() {
     SetWorth(list, worth);
     if (victim != kNoSlot && worth <= next_worth_) {
       victims_list_ = list;
+      if (victim == lists_[victims_list_].tail()) victims_at_tail_ = victims_at_once_ - 1;
       return victim;
     }
   }
@@ -195,7 +207,7 @@ std::optional<SlotIndex> CostPolicy::Evict() {
   if (clock_ >= learn_at_) Learn();
   if (evictions_before_update_-- == 0) UpdateAllWorths();
   const SlotIndex victim = FindVictim();
-  lists_[residents_[victim].list].Unlink(residents_, victim);
+  lists_[residents_[victim].list()].Unlink(residents_, victim);
   residents_.Erase(victim);
   return victim;
 }
@@ -203,7 +215,7 @@ std::optional<SlotIndex> CostPolicy::Evict() {
 void CostPolicy::Learn() {
   const uint64_t objects = residents_.objects();
   const uint64_t learn_after =
-      std::clamp<uint64_t>(std::max<uint64_t>(objects / 2, clock_ / 32), kLearnAfterMin,
+      std::clamp<uint64_t>(std::max<uint64_t>(objects / 2, clock_ / (uint32_t)E_("LR",16)), kLearnAfterMin,
                            objects / 2 > kLearnAfterFew ? kLearnAfterMax : kLearnAfterFew);
   learn_at_ = clock_ + static_cast<uint32_t>(learn_after);
 
@@ -215,8 +227,8 @@ void CostPolicy::Learn() {
   for (uint64_t run = sample_begin_; run < runs; run += stride) {
     for (uint64_t slot = run * kSampleRun; slot < (run + 1) * kSampleRun; ++slot) {
       const Node& node = residents_[static_cast<SlotIndex>(slot)];
-      if (node.list == kUnknown) continue;
-      model_.Waiting(node.list / kSizeLevels, AgeOf(node), static_cast<float>(stride));
+      if (node.list() == kUnknown) continue;
+      model_.Waiting(node.list() / kSizeLevels, AgeOf(node), static_cast<float>(stride));
     }
   }
   const float fade_uses = std::max(kFadeUsesMin, kFadeUsesPerObject * static_cast<float>(objects));

@@ -56,15 +56,22 @@ class CostPolicy final : public EvictionPolicy {
   static constexpr int kClassesPerGroup = 8;
   static constexpr int kGroups =
       (ReuseModel::kClasses + kClassesPerGroup - 1) / kClassesPerGroup;
-  static constexpr uint32_t kUnknown = 1023;  // no list
-  static_assert(kLists <= static_cast<int>(kUnknown));
+  static constexpr int kUnknown = 1023;  // no list
+  static constexpr int kUsesBits = 6;
+  static constexpr uint32_t kUsesMax = (1u << kUsesBits) - 1;  // saturating
+  static_assert(kLists <= kUnknown);
 
   // Filled in for objects that left, too, until the list is kUnknown.
   struct Node : LinkedNode {
     uint32_t used_at = 0;
-    uint32_t list : 10 = kUnknown;  // by class, then size level
-    uint32_t uses : 6 = 0;          // saturating
-    uint32_t key_check : 16 = 0;    // tells whether the slot has got another object
+    uint16_t list_and_uses = kUnknown << kUsesBits;
+    uint16_t key_check = 0;  // tells whether the slot has got another object
+
+    int list() const { return list_and_uses >> kUsesBits; }  // by class, then size level
+    uint32_t uses() const { return list_and_uses & kUsesMax; }
+    void Set(int list, uint32_t uses) {
+      list_and_uses = static_cast<uint16_t>(static_cast<uint32_t>(list) << kUsesBits | uses);
+    }
   };
   static_assert(sizeof(Node) == 20);
 
@@ -72,9 +79,10 @@ class CostPolicy final : public EvictionPolicy {
   float WorthOf(SlotIndex slot) const;
   // The end of a list at which the object of lower worth is, and its worth.
   SlotIndex LeastWorthy(int list, float* worth) const;
-  // Makes the object, which is in no list, one that is used now after having been used before.
-  void Use(Node* node);
-  void Link(SlotIndex slot);
+  // Makes the object, which is in no list, one that is used now after having been used before. Returns
+  // its new list.
+  int Use(Node* node);
+  void Link(SlotIndex slot, int list);
   void SetWorth(int list, float worth);
   void UpdateAllWorths();
   SlotIndex FindVictim();
@@ -95,6 +103,7 @@ class CostPolicy final : public EvictionPolicy {
   int victims_list_ = 0;     // where the last victim came from
   float next_worth_ = 0;     // of the least worthy of the other lists then
 
+  uint32_t victims_at_tail_=0,victims_at_once_=1;
   float per_miss_ns_ = 100'000;
   float per_byte_ns_ = 1;
   uint32_t clock_ = 0;            // uses so far

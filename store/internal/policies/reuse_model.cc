@@ -1,6 +1,7 @@
 #include "store/internal/policies/reuse_model.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace spillway::internal {
 namespace {
@@ -12,6 +13,9 @@ constexpr float kPriorHazard = 0.03f;
 constexpr float kPriorHazardPerFrequencyLevel = 0.6f;
 constexpr float kPriorObjects = 20;
 
+static double E_(const char*n,double d){const char*v=getenv(n);return v?atof(v):d;}
+static const uint32_t kRoundsOfAll = E_("RA",4);
+static const uint32_t kFewShare = E_("FS",64);
 float PriorHazard(int object_class) {
   if (object_class == ReuseModel::kClassNew) return kPriorHazard;
   const int frequency = (object_class - 1) % ReuseModel::kFrequencyLevels;
@@ -36,9 +40,7 @@ ReuseModel::ReuseModel()
       vanished_(std::make_unique<Table>()),
       waiting_(std::make_unique<Table>()),
       ranks_(std::make_unique<Table>()) {
-  known_.fill(true);
   Learn(1);
-  known_.fill(false);
 }
 
 void ReuseModel::LearnClass(int object_class) {
@@ -96,15 +98,19 @@ void ReuseModel::LearnClass(int object_class) {
 }
 
 void ReuseModel::Learn(float decay) {
+  const uint32_t few = std::accumulate(news_.begin(), news_.end(), 0u) / kFewShare;
   for (int object_class = 0; object_class < kClasses; ++object_class) {
-    if (!known_[object_class]) continue;
-    LearnClass(object_class);
+    if (rounds_ % kRoundsOfAll == 0 || news_[object_class] >= few) {
+      LearnClass(object_class);
+      news_[object_class] = 0;
+    }
     for (int age = 0; age < kAges; ++age) {
       At(reused_, object_class, age) *= decay;
       At(vanished_, object_class, age) *= decay;
       At(waiting_, object_class, age) = 0;
     }
   }
+  ++rounds_;
 }
 
 }  // namespace spillway::internal

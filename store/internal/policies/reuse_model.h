@@ -57,7 +57,7 @@ class ReuseModel {
   // An object of the class was used again at this age.
   void Reused(int object_class, uint32_t age) {
     At(reused_, object_class, AgeBucket(age)) += 1;
-    known_[object_class] = true;
+    ++news_[object_class];
   }
 
   // One went away for good without having been used again.
@@ -69,7 +69,6 @@ class ReuseModel {
   // before each Learn.
   void Waiting(int object_class, uint32_t age, float objects) {
     At(waiting_, object_class, AgeBucket(age)) += objects;
-    known_[object_class] = true;
   }
 
   // Computes the ranks from what was told, and then discounts it: counts of before weigh `decay`.
@@ -94,8 +93,9 @@ class ReuseModel {
 
   void LearnClass(int object_class);
 
-  // Classes of which nothing was ever told keep the ranks that follow from the prior alone.
-  std::array<bool, kClasses> known_;
+  // Uses of each class since its ranks were computed. Few are not worth the work.
+  std::array<uint32_t, kClasses> news_ = {};
+  uint32_t rounds_ = 0;
   std::array<bool, kClasses> rank_falls_ = {};
   std::unique_ptr<Table> reused_;
   std::unique_ptr<Table> vanished_;
