@@ -1,21 +1,24 @@
 #include "store/internal/policies/reuse_model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace spillway::internal {
 namespace {
 
 // What is believed before anything is known: in each quarter of an octave of age, this share of the
-// objects that reach it is used again, which is LRU; and more, the more often they were used before.
-// The belief weighs as much as this many objects.
+// objects that reach it is used again, which is LRU; and more, the more often they were used
+// before. The belief weighs as much as this many objects.
 constexpr float kPriorHazard = 0.03f;
 constexpr float kPriorHazardPerFrequencyLevel = 0.6f;
 constexpr float kPriorObjects = 20;
 
-static double E_(const char*n,double d){const char*v=getenv(n);return v?atof(v):d;}
-static const uint32_t kRoundsOfAll = E_("RA",4);
-static const uint32_t kFewShare = E_("FS",64);
+// A class of which less than this share of all uses was told since is left for a later round, but
+// no longer than until every so many rounds all have their turn.
+constexpr uint32_t kFewShare = 64;
+constexpr uint32_t kRoundsOfAll = 4;
+
 float PriorHazard(int object_class) {
   if (object_class == ReuseModel::kClassNew) return kPriorHazard;
   const int frequency = (object_class - 1) % ReuseModel::kFrequencyLevels;
@@ -40,10 +43,10 @@ ReuseModel::ReuseModel()
       vanished_(std::make_unique<Table>()),
       waiting_(std::make_unique<Table>()),
       ranks_(std::make_unique<Table>()) {
-  Learn(1);
+  Learn(0, 1);
 }
 
-void ReuseModel::LearnClass(int object_class) {
+void ReuseModel::LearnClass(int object_class, const std::array<float, kAges>& passed_weight) {
   const std::array<float, kAges>& reused = (*reused_)[object_class];
   const std::array<float, kAges>& vanished = (*vanished_)[object_class];
   const std::array<float, kAges>& waiting = (*waiting_)[object_class];
@@ -52,17 +55,18 @@ void ReuseModel::LearnClass(int object_class) {
   // waits within a bucket counts for half of it.
   std::array<float, kAges> hazard;
   const float prior = PriorHazard(object_class) * kPriorObjects;
-  float reached = 0;
+  float resolved_later = 0;
+  float waits_later = 0;
   for (int age = kAges - 1; age >= 0; --age) {
-    const float unresolved = vanished[age] + waiting[age];
-    reached += reused[age] + unresolved;
-    hazard[age] =
-        std::min(1.0f, (reused[age] + prior) / (reached - 0.5f * unresolved + kPriorObjects));
+    resolved_later += reused[age] + vanished[age];
+    waits_later = waits_later * passed_weight[age] + waiting[age];
+    const float reached = resolved_later + waits_later - 0.5f * (vanished[age] + waiting[age]);
+    hazard[age] = std::min(1.0f, (reused[age] + prior) / (reached + kPriorObjects));
   }
 
-  // With x the time for which an object of age zero is expected to have waited when it comes to an age,
-  // and y the chance that it has been used again by then, the rank at an age is the steepest slope from
-  // its point (x, y) to a later one: the upper hull, built from the end.
+  // With x the time for which an object of age zero is expected to have waited when it comes to an
+  // age, and y the chance that it has been used again by then, the rank at an age is the steepest
+  // slope from its point (x, y) to a later one: the upper hull, built from the end.
   struct Point {
     double x;
     double y;
@@ -97,11 +101,17 @@ void ReuseModel::LearnClass(int object_class) {
   rank_falls_[object_class] = falls;
 }
 
-void ReuseModel::Learn(float decay) {
+void ReuseModel::Learn(float uses, float fade_uses) {
+  const float decay = std::exp(-uses / fade_uses);
+  // An object that waits at some age passed the ages before long ago; that has faded, too.
+  std::array<float, kAges> passed_weight;
+  for (int age = 0; age < kAges; ++age) {
+    passed_weight[age] = 1 / (1 + static_cast<float>(kBuckets.width[age]) / fade_uses);
+  }
   const uint32_t few = std::accumulate(news_.begin(), news_.end(), 0u) / kFewShare;
   for (int object_class = 0; object_class < kClasses; ++object_class) {
     if (rounds_ % kRoundsOfAll == 0 || news_[object_class] >= few) {
-      LearnClass(object_class);
+      LearnClass(object_class, passed_weight);
       news_[object_class] = 0;
     }
     for (int age = 0; age < kAges; ++age) {
