@@ -32,10 +32,10 @@ constexpr float kFadeUsesPerObject = 6;
 // uses since the last round. They are looked at in runs, because neighbours share cache lines.
 constexpr uint64_t kSampleUsesShare = 4;
 constexpr uint64_t kSampleRun = 8;
-constexpr uint64_t kSampleSlotsMin = 1024;
+constexpr uint64_t kSampleSlotsMin = 512;
 
 // All lists are looked at anew after this share of the objects was evicted, within limits.
-constexpr uint64_t kRefreshObjectsShare = 8;
+constexpr uint64_t kRefreshObjectsShare = 4;
 constexpr uint64_t kRefreshAfterMin = 32;
 constexpr uint64_t kRefreshAfterMax = 512;
 
@@ -243,7 +243,7 @@ void CostPolicy::Learn() {
                  kLearnAfterMax);
   SampleWaiting(std::max(learn_after / kSampleUsesShare, kSampleSlotsMin));
   const float fade_uses = std::max(kFadeUsesMin, kFadeUsesPerObject * static_cast<float>(objects));
-  model_.Learn(static_cast<float>(clock_ - learned_at_), fade_uses);
+  model_.Learn(static_cast<float>(clock_ - learned_at_), fade_uses, clock_);
   learned_at_ = clock_;
   learn_at_ = clock_ + static_cast<uint32_t>(learn_after);
   Refresh();

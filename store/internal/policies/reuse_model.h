@@ -59,24 +59,26 @@ class ReuseModel {
 
   // An object of the class was used again at this age.
   void Reused(int object_class, uint32_t age) {
-    At(reused_, object_class, AgeBucket(age)) += 1;
+    At(reused_, object_class, AgeBucket(age)) += weight_;
     ++news_[object_class];
   }
 
   // One went away for good without having been used again.
   void Vanished(int object_class, uint32_t age) {
-    At(vanished_, object_class, AgeBucket(age)) += 1;
+    At(vanished_, object_class, AgeBucket(age)) += weight_;
+    ++news_[object_class];
   }
 
   // About `objects` of the class are waiting at this age. All that are waiting have to be told anew
   // before each Learn.
   void Waiting(int object_class, uint32_t age, float objects) {
     At(waiting_, object_class, AgeBucket(age)) += objects;
+    waits_[object_class] = true;
   }
 
-  // Computes the ranks from what was told. What was told before counts less by 1/e for each
-  // `fade_uses` that have passed since; `uses` have since the last call.
-  void Learn(float uses, float fade_uses);
+  // Computes the ranks, for ages up to `age_max`, from what was told. What was told before counts
+  // less by 1/e for each `fade_uses` that have passed since; `uses` have since the last call.
+  void Learn(float uses, float fade_uses, uint32_t age_max);
 
   // Expected uses per unit of time of keeping an object.
   float Rank(int object_class, uint32_t age) const {
@@ -95,11 +97,16 @@ class ReuseModel {
     return (*table)[object_class][age_bucket];
   }
 
-  void LearnClass(int object_class, const std::array<float, kAges>& passed_weight);
+  void LearnClass(int object_class, const std::array<float, kAges>& passed_weight, int ages);
 
+  void Rescale();
+
+  // What is told weighs more and more, instead of everything before less and less.
+  float weight_ = 1;
+  uint32_t rounds_ = 0;
   // Uses of each class since its ranks were computed. Few are not worth the work.
   std::array<uint32_t, kClasses> news_ = {};
-  uint32_t rounds_ = 0;
+  std::array<bool, kClasses> waits_ = {};
   std::array<bool, kClasses> rank_falls_ = {};
   std::unique_ptr<Table> reused_;
   std::unique_ptr<Table> vanished_;
