@@ -31,8 +31,8 @@ DECLARE_bool(huge_pages);
 namespace spillway {
 
 // The options that the flags ask for, all checked. With --spill_dir empty, the spill directory is
-// `default_spill_directory`. InvalidArgument names the first flag that is wrong, its value, and what
-// it may be. Thread-safe as long as nobody sets flags meanwhile.
+// `default_spill_directory`. InvalidArgument names the first flag that is wrong, its value, and
+// what it may be. Thread-safe as long as nobody sets flags meanwhile.
 absl::StatusOr<StoreOptions> StoreOptionsFromFlags(const std::string& default_spill_directory = "");
 
 // The names of this target's flags, in the order in which help texts and the README show them.
