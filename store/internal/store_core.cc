@@ -384,7 +384,7 @@ absl::Status StoreCore::SetMemoryLimit(uint64_t memory_limit_bytes) {
   max_object_bytes_.store(LargestObject(), std::memory_order_relaxed);
   room_queue_->NotifyRoom();
   return WithRoom(0, "lowering the memory limit", Counter::kRefusedMemory, -absl::Seconds(1),
-                  [this] {
+                  [this](AllocateEffort) {
                     arena_->Trim(budget_.excess_bytes());
                     return budget_.excess_bytes() == 0;
                   });

@@ -248,12 +248,13 @@ class StoreCore final : public RelocationListener {
   // The same without waiting; kNoBytes if there is no room.
   uint64_t TryAcquireBlock(uint64_t size, uint32_t slot);
   // Calls `attempt` until it is true: at once, after dropping objects, or after waiting in turn.
-  // A refusal is counted under `refused`.
+  // A refusal is counted under `refused`. Attempts are told how far to go: kReclaim when dropping
+  // alone has not helped.
   absl::Status WithRoom(uint64_t size, const char* what, Counter refused, absl::Duration wait,
-                        absl::FunctionRef<bool()> attempt);
-  bool TryWithDrops(uint64_t size, absl::FunctionRef<bool()> attempt);
+                        absl::FunctionRef<bool(AllocateEffort)> attempt);
+  bool TryWithDrops(uint64_t size, absl::FunctionRef<bool(AllocateEffort)> attempt);
   absl::Status WaitForRoom(uint64_t size, const char* what, Counter refused, absl::Duration wait,
-                           absl::FunctionRef<bool()> attempt);
+                           absl::FunctionRef<bool(AllocateEffort)> attempt);
   // Drops objects that can go without I/O until blocks of `want_bytes` are free. Returns the bytes
   // freed.
   // Spares objects that are needed soon unless nothing else can go.

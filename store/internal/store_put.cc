@@ -90,7 +90,11 @@ absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
   // The policy's node first, then the entry, then the place in the index: each may need room.
   Entry* entry = nullptr;
   const absl::Status room = WithRoom(kSlabBytes, "metadata", Counter::kRefusedMetadata,
-                                     options.wait_for_room_max, [this, id, &entry] {
+                                     options.wait_for_room_max, [&](AllocateEffort effort) {
+                                       // Metadata is charged beside the arena's pages: free ones
+                                       // are given back for it.
+                                       if (effort == AllocateEffort::kReclaim)
+                                         arena_->Trim(kSlabBytes);
                                        if (entry == nullptr) {
                                          if (!evictor_->ReserveForOneMore()) return false;
                                          entry = entries_->Allocate();
