@@ -69,6 +69,7 @@ class PayloadVerifier {
   absl::Span<const char> payload_;
   VerifyLimits limits_;
   uint64_t visits_left_;
+  uint64_t expansion_left_;
   uint32_t depth_ = 0;
   std::string error_;
 };
