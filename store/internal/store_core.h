@@ -141,6 +141,9 @@ class StoreCore final : public RelocationListener {
   // ---- By id ----
   // The entry with one more ref; NotFound.
   absl::StatusOr<Entry*> Find(ObjectId id);
+  // What `container` contains under `id`, with one more ref, deleted or not; null if it does not.
+  // REQUIRES: the caller keeps the container by a ref or a pin.
+  Entry* FindContained(Entry* container, ObjectId id);
 
   // ---- Ends (store_core.cc) ----
   absl::Status Delete(Entry* entry);
@@ -223,6 +226,8 @@ class StoreCore final : public RelocationListener {
   absl::StatusOr<Entry*> AcquireEntry(State state, uint16_t type, const PutOptions& options);
   // ResourceExhausted if an object of `size` bytes could never fit.
   absl::Status CheckSize(uint64_t size);
+  // InvalidArgument or NotFound if an object cannot contain what the options say.
+  absl::Status CheckContains(const PutOptions& options);
   absl::StatusOr<uint64_t> NewId();
   // Takes the next block of ids from the spill directory, in which they are never given out again.
   absl::Status ReserveIds();
