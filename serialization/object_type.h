@@ -16,7 +16,7 @@ enum class Encoding : uint8_t {
 // Stable across processes, builds and compilers.
 struct ObjectType {
   uint64_t type_id = 0;      // hash of the type's stable name; 0 is raw bytes
-  uint64_t fingerprint = 0;  // hash of the schema; payloads of another one may not be readable as this
+  uint64_t fingerprint = 0;  // hash of the schema; 0 is unknown. FORMAT.md says what it covers
   Encoding encoding = Encoding::kRaw;
 
   friend bool operator==(const ObjectType&, const ObjectType&) = default;

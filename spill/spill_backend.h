@@ -1,14 +1,16 @@
 // A spill backend keeps objects' bytes outside memory: the tier below the hot tier.
 //
-// The store writes batches of records, each an object's whole payload, and gets back a ticket for each
-// record; with the ticket it reads the bytes again into memory of its own, or releases them. The
-// backend verifies every byte it returns. It knows nothing of references, pins or policies.
+// The store writes batches of records, each an object's whole payload, and gets back a ticket for
+// each record; with the ticket it reads the bytes again into memory of its own, or releases them.
+// The backend verifies every byte it returns. It knows nothing of references, pins or policies.
 //
 // Life of a ticket:   Write -> ticket -> Read* -> Release
-// A ticket is never reused. When the backend moves records to reclaim space, it tells the store through
-// RelocationListener; a ticket that was exchanged for another one is released by the backend.
+// A ticket is never reused. When the backend moves records to reclaim space, it tells the store
+// through RelocationListener; a ticket that was exchanged for another one is released by the
+// backend.
 //
-// Thread-safety: every method may be called by any number of threads at once unless it says otherwise.
+// Thread-safety: every method may be called by any number of threads at once unless it says
+// otherwise.
 #ifndef SPILLWAY_SPILL_SPILL_BACKEND_H_
 #define SPILLWAY_SPILL_SPILL_BACKEND_H_
 
@@ -65,25 +67,27 @@ struct SpillScanEntry {
 };
 
 struct SpillUsage {
-  uint64_t live_bytes = 0;        // of records that are neither released nor superseded
-  uint64_t held_bytes = 0;        // on disk, dead records included
+  uint64_t live_bytes = 0;  // of records that are neither released nor superseded
+  uint64_t held_bytes = 0;  // on disk, dead records included
   uint64_t held_bytes_peak = 0;
   uint64_t live_records = 0;
-  uint64_t memory_bytes = 0;      // that the backend takes right now, its buffers and RocksDB's included
-  uint64_t written_bytes = 0;     // payload handed to Write, since open
+  uint64_t memory_bytes =
+      0;  // that the backend takes right now, its buffers and RocksDB's included
+  uint64_t written_bytes = 0;         // payload handed to Write, since open
   uint64_t device_written_bytes = 0;  // written to disk, reclaim's copies included
-  uint64_t read_bytes = 0;        // payload returned by Read, since open
+  uint64_t read_bytes = 0;            // payload returned by Read, since open
   uint64_t batches_written = 0;
   uint64_t batches_dropped = 0;
-  uint64_t damaged_records = 0;   // reads that ended in DataLoss
+  uint64_t damaged_records = 0;  // reads that ended in DataLoss
 };
 
 // Hears of records that moved. Called on a thread of the backend, with none of its locks held.
 class RelocationListener {
  public:
   virtual ~RelocationListener() = default;
-  // The record of `object_id` now also lies at `to`. Returns true if the store has exchanged the ticket
-  // (the backend then releases `from`), false if it no longer holds `from` (the backend releases `to`).
+  // The record of `object_id` now also lies at `to`. Returns true if the store has exchanged the
+  // ticket (the backend then releases `from`), false if it no longer holds `from` (the backend
+  // releases `to`).
   virtual bool OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) = 0;
 };
 
@@ -101,15 +105,17 @@ class SpillBackend {
   virtual uint64_t memory_bytes_max() const = 0;
 
   // Writes the records. On return the bytes are on disk (synced if any of them is durable) and
-  // readable, or the record's status says why not: ResourceExhausted (no space or quota, and which),
-  // Unavailable (closed) or Internal (I/O error). Records fail together or alone, as the backend likes.
-  // At most two calls at once run side by side; more wait. `results` gets one entry per record.
+  // readable, or the record's status says why not: ResourceExhausted (no space or quota, and
+  // which), Unavailable (closed) or Internal (I/O error). Records fail together or alone, as the
+  // backend likes. At most two calls at once run side by side; more wait. `results` gets one entry
+  // per record.
   virtual void Write(absl::Span<const SpillRecord> records, std::vector<SpillResult>* results) = 0;
 
   // Reads whole payloads into the given memory, in parallel where that is faster, ordered by place.
   // Blocks until all are done. `statuses` gets one entry per read: OK; NotFound (no such ticket);
   // DataLoss (checksum, envelope or size do not fit; names the object and the file), Unavailable
-  // (closed), Internal (I/O error; worth another try). After a failure the contents of `out` are undefined.
+  // (closed), Internal (I/O error; worth another try). After a failure the contents of `out` are
+  // undefined.
   virtual void Read(absl::Span<const SpillRead> reads, std::vector<absl::Status>* statuses) = 0;
 
   // The record is not needed any more. Never blocks on I/O; its space comes back in the background.
@@ -124,9 +130,13 @@ class SpillBackend {
   // OK, or why writes are failing at present (disk full, quota, I/O errors).
   virtual absl::Status Health() const = 0;
 
-  // Waits until the space of released records has come back, or `timeout_ms` have passed. For tests and
-  // for a tidy end.
+  // Waits until the space of released records has come back, or `timeout_ms` have passed. For tests
+  // and for a tidy end.
   virtual bool WaitForReclaim(int64_t timeout_ms) = 0;
+
+  // Takes `count` consecutive object ids that were never taken in this directory, by this process
+  // or an earlier one, and returns the first. On disk when it returns; take many at a time.
+  virtual absl::StatusOr<uint64_t> ReserveObjectIds(uint64_t count) = 0;
 
   // Ends background work and closes files. Later calls answer Unavailable. Idempotent.
   virtual absl::Status Close() = 0;

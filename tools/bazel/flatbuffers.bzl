@@ -7,6 +7,7 @@ _FLATC_OPTIONS = " ".join([
     "--gen-object-api",
     "--gen-compare",
     "--scoped-enums",
+    "--gen-name-strings",
     "--reflect-names",
     "--keep-prefix",
     "--no-warnings",

@@ -1,0 +1,163 @@
+#include "spill/memory_backend.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "serialization/mutex.h"
+
+namespace spillway {
+namespace {
+
+class MemoryBackend final : public SpillBackend {
+ public:
+  explicit MemoryBackend(const MemoryBackendOptions& options) : options_(options) {}
+  ~MemoryBackend() override { Close().IgnoreError(); }
+
+  void SetRelocationListener(RelocationListener*) override {}  // its records never move
+
+  uint64_t max_batch_bytes() const override { return options_.max_batch_bytes; }
+  uint64_t memory_bytes_max() const override { return 0; }  // it stands in for a disk
+
+  void Write(absl::Span<const SpillRecord> records, std::vector<SpillResult>* results) override {
+    results->assign(records.size(), SpillResult());
+    MutexLock lock(&mutex_);
+    for (size_t i = 0; i < records.size(); ++i) {
+      (*results)[i] = WriteOne(records[i]);
+    }
+    ++usage_.batches_written;
+  }
+
+  void Read(absl::Span<const SpillRead> reads, std::vector<absl::Status>* statuses) override {
+    statuses->assign(reads.size(), absl::OkStatus());
+    MutexLock lock(&mutex_);
+    for (size_t i = 0; i < reads.size(); ++i) {
+      (*statuses)[i] = ReadOne(reads[i]);
+    }
+  }
+
+  void Release(SpillTicket ticket) override {
+    MutexLock lock(&mutex_);
+    auto it = records_.find(ticket);
+    if (it == records_.end()) return;
+    usage_.live_bytes -= it->second.payload.size();
+    usage_.held_bytes -= it->second.payload.size();
+    --usage_.live_records;
+    records_.erase(it);
+  }
+
+  absl::Status Scan(const std::function<void(const SpillScanEntry&)>& found) override {
+    std::vector<SpillScanEntry> entries;
+    {
+      MutexLock lock(&mutex_);
+      if (closed_) return absl::UnavailableError("the spill backend is closed");
+      for (const auto& [ticket, record] : records_) {
+        entries.push_back(
+            {ticket, record.object_id, record.type, record.payload.size(), record.durable});
+      }
+    }
+    for (const SpillScanEntry& entry : entries) found(entry);
+    return absl::OkStatus();
+  }
+
+  SpillUsage Usage() const override {
+    MutexLock lock(&mutex_);
+    return usage_;
+  }
+
+  absl::Status Health() const override {
+    MutexLock lock(&mutex_);
+    return closed_ ? absl::UnavailableError("the spill backend is closed") : health_;
+  }
+
+  bool WaitForReclaim(int64_t) override { return true; }
+
+  absl::StatusOr<uint64_t> ReserveObjectIds(uint64_t count) override {
+    MutexLock lock(&mutex_);
+    return std::exchange(next_object_id_, next_object_id_ + count);
+  }
+
+  absl::Status Close() override {
+    MutexLock lock(&mutex_);
+    closed_ = true;
+    records_.clear();
+    return absl::OkStatus();
+  }
+
+ private:
+  struct Record {
+    uint64_t object_id;
+    ObjectType type;
+    bool durable;
+    std::string payload;
+  };
+
+  SpillResult WriteOne(const SpillRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    SpillResult result;
+    const uint64_t size = record.payload.size();
+    if (closed_) {
+      result.status = absl::UnavailableError("the spill backend is closed");
+      return result;
+    }
+    if (options_.spill_limit_bytes != 0 && usage_.held_bytes + size > options_.spill_limit_bytes) {
+      result.status = health_ = absl::ResourceExhaustedError(absl::StrCat(
+          "the spill limit of ", options_.spill_limit_bytes,
+          " bytes is reached: ", usage_.held_bytes, " bytes are held, ", size, " more do not fit"));
+      return result;
+    }
+    health_ = absl::OkStatus();
+    result.ticket = next_ticket_++;
+    result.disk_bytes = size;
+    records_.emplace(result.ticket,
+                     Record{record.object_id, record.type, record.durable,
+                            std::string(record.payload.data(), record.payload.size())});
+    usage_.live_bytes += size;
+    usage_.held_bytes += size;
+    usage_.held_bytes_peak = std::max(usage_.held_bytes_peak, usage_.held_bytes);
+    usage_.written_bytes += size;
+    usage_.device_written_bytes += size;
+    ++usage_.live_records;
+    return result;
+  }
+
+  absl::Status ReadOne(const SpillRead& read) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (closed_) return absl::UnavailableError("the spill backend is closed");
+    auto it = records_.find(read.ticket);
+    if (it == records_.end()) {
+      return absl::NotFoundError(absl::StrCat("no record has spill ticket ", read.ticket));
+    }
+    const Record& record = it->second;
+    if (record.object_id != read.object_id || !(record.type == read.type) ||
+        record.payload.size() != read.out.size()) {
+      ++usage_.damaged_records;
+      return absl::DataLossError(absl::StrCat(
+          "object ", read.object_id, ": the record at spill ticket ", read.ticket, " is of object ",
+          record.object_id, " and ", record.payload.size(), " bytes, asked for ", read.out.size(),
+          " bytes of type ", read.type.type_id));
+    }
+    if (!read.out.empty()) std::memcpy(read.out.data(), record.payload.data(), read.out.size());
+    usage_.read_bytes += read.out.size();
+    return absl::OkStatus();
+  }
+
+  const MemoryBackendOptions options_;
+
+  mutable Mutex mutex_;
+  std::map<SpillTicket, Record> records_ ABSL_GUARDED_BY(mutex_);
+  SpillTicket next_ticket_ ABSL_GUARDED_BY(mutex_) = 1;
+  uint64_t next_object_id_ ABSL_GUARDED_BY(mutex_) = 1;
+  SpillUsage usage_ ABSL_GUARDED_BY(mutex_);
+  absl::Status health_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+std::unique_ptr<SpillBackend> NewMemoryBackend(const MemoryBackendOptions& options) {
+  return std::make_unique<MemoryBackend>(options);
+}
+
+}  // namespace spillway

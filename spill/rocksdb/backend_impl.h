@@ -1,0 +1,211 @@
+// The RocksDB backend's class; see spill/rocksdb_backend.h for what it does.
+//
+// Files: backend_open.cc (open, close, recovery, usage), backend_write.cc,
+// backend_read.cc, backend_reclaim.cc (what the background thread does).
+//
+// Locks: mutex_ guards all bookkeeping and is never held across I/O or a call of the listener.
+#ifndef SPILLWAY_SPILL_ROCKSDB_BACKEND_IMPL_H_
+#define SPILLWAY_SPILL_ROCKSDB_BACKEND_IMPL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "serialization/mutex.h"
+#include "spill/internal/batch_table.h"
+#include "spill/internal/byte_budget.h"
+#include "spill/internal/log_limiter.h"
+#include "spill/internal/memory_plan.h"
+#include "spill/internal/read_pool.h"
+#include "spill/internal/spill_directory.h"
+#include "spill/rocksdb/batch_builder.h"
+#include "spill/rocksdb/spill_database.h"
+#include "spill/rocksdb_backend.h"
+#include "spill/spill_backend.h"
+
+namespace spillway::internal {
+
+class RocksDbBackend final : public SpillBackend {
+ public:
+  static absl::StatusOr<std::unique_ptr<SpillBackend>> Open(const RocksDbBackendOptions& options);
+  ~RocksDbBackend() override;
+
+  void SetRelocationListener(RelocationListener* listener) override;
+  uint64_t max_batch_bytes() const override { return options_.max_batch_bytes; }
+  uint64_t memory_bytes_max() const override { return plan_.total_bytes; }
+  void Write(absl::Span<const SpillRecord> records, std::vector<SpillResult>* results) override;
+  void Read(absl::Span<const SpillRead> reads, std::vector<absl::Status>* statuses) override;
+  void Release(SpillTicket ticket) override;
+  absl::Status Scan(const std::function<void(const SpillScanEntry&)>& found) override;
+  SpillUsage Usage() const override;
+  absl::Status Health() const override;
+  bool WaitForReclaim(int64_t timeout_ms) override;
+  absl::Status Close() override;
+  absl::StatusOr<uint64_t> ReserveObjectIds(uint64_t count) override;
+
+ private:
+  // Why writes fail at present.
+  enum class Condition { kHealthy, kSpillLimit, kDiskFull, kIoError };
+
+  // Counts an operation for as long as it runs; Close waits for all of them.
+  class Operation {
+   public:
+    explicit Operation(RocksDbBackend* backend);
+    ~Operation();
+    Operation(const Operation&) = delete;
+    Operation& operator=(const Operation&) = delete;
+    bool admitted() const { return admitted_; }
+
+   private:
+    RocksDbBackend* const backend_;
+    bool admitted_;
+  };
+
+  // One of the few places where a batch is built; has it for as long as it lives.
+  class BuilderSlot {
+   public:
+    explicit BuilderSlot(RocksDbBackend* backend);
+    ~BuilderSlot();
+    BuilderSlot(const BuilderSlot&) = delete;
+    BuilderSlot& operator=(const BuilderSlot&) = delete;
+    BuilderBuffers* buffers() const { return buffers_; }
+
+   private:
+    RocksDbBackend* const backend_;
+    BuilderBuffers* buffers_;
+  };
+
+  // Disk space that a batch under construction may come to need.
+  class SpaceReservation {
+   public:
+    SpaceReservation(RocksDbBackend* backend, uint64_t bytes) : backend_(backend), bytes_(bytes) {}
+    ~SpaceReservation();
+    SpaceReservation(const SpaceReservation&) = delete;
+    SpaceReservation& operator=(const SpaceReservation&) = delete;
+
+   private:
+    RocksDbBackend* const backend_;
+    const uint64_t bytes_;
+  };
+
+  // One chunk to read.
+  struct ChunkRead {
+    const SpillRead* read;
+    const Batch* batch;
+    uint32_t chunk_number;
+  };
+
+  // A live record that is being copied forward.
+  struct Moved {
+    uint64_t object_id;
+    SpillTicket from;
+    SpillTicket to;
+  };
+
+  RocksDbBackend(const RocksDbBackendOptions& options, const MemoryPlan& plan,
+                 std::unique_ptr<SpillDirectory> directory, std::unique_ptr<SpillDatabase> database,
+                 SpillTicket first_ticket);
+
+  // --- Open (backend_open.cc)
+  absl::Status RecoverDurable();
+
+  // --- Write (backend_write.cc)
+  void WriteBatch(absl::Span<const SpillRecord> records, absl::Span<const size_t> indexes,
+                  std::vector<SpillResult>* results);
+  absl::Status BuildAndIngest(absl::Span<const SpillRecord> records,
+                              absl::Span<const size_t> indexes, SpillTicket first_ticket,
+                              std::unique_ptr<Batch>* batch);
+  absl::Status CommitDurable(absl::Span<const SpillRecord> records,
+                             absl::Span<const size_t> indexes, const Batch& batch);
+  // Takes `count` consecutive tickets.
+  SpillTicket TakeTickets(uint64_t count);
+  // ResourceExhausted if `bytes` more do not fit, with the cause in *condition; otherwise they are
+  // reserved. `spare_bytes` of the file system must stay free.
+  absl::Status ReserveSpace(uint64_t bytes, uint64_t spare_bytes, Condition* condition);
+  bool OverLimit(uint64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddBatch(std::unique_ptr<Batch> batch, bool live) ABSL_LOCKS_EXCLUDED(mutex_);
+  uint64_t DiskBytesMax(const SpillRecord& record) const;
+  std::string BatchPath(SpillTicket first_ticket) const;
+  // Takes in what came of a write: the cause of refusals, and one log line when it changes.
+  void NoteWrite(Condition condition, const absl::Status& status);
+
+  // --- Read (backend_read.cc)
+  absl::Status ReadChunk(const ChunkRead& chunk);
+  absl::Status CheckHeader(const SpillRead& read, const ChunkRead& chunk,
+                           const RecordHeader& header) const;
+  void NoteDamage(const absl::Status& status);
+
+  // --- Reclaim (backend_reclaim.cc)
+  void ReclaimMain();
+  // Bytes on disk above which live records are copied forward.
+  uint64_t HeldBytesAllowed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasReclaimWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool WantsRelocation() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status DropDeadBatches();
+  // Sets *moved_any if it did something; false means that nothing is worth moving.
+  absl::Status RelocateVictims(bool* moved_any);
+  absl::Status CopyVictims(const std::vector<Batch*>& victims, BatchBuilder* builder,
+                           std::vector<Moved>* moved);
+  absl::Status CopyRecord(Batch* victim, SpillTicket from, rocksdb::Iterator* iterator,
+                          BatchBuilder* builder, std::vector<Moved>* moved);
+  // Offers the copies to the listener, releases what is not needed; returns how many were accepted.
+  size_t PublishMoved(const std::vector<Moved>& moved);
+  absl::Status CommitReleases();
+
+  const RocksDbBackendOptions options_;
+  const MemoryPlan plan_;
+  const ChunkCompression compression_;
+  std::unique_ptr<SpillDirectory> directory_;  // constant until Close
+  std::unique_ptr<SpillDatabase> database_;    // constant until Close
+  std::unique_ptr<ReadPool> read_pool_;        // constant until Close
+  ByteBudget read_budget_;
+  LogLimiter damage_log_;
+
+  std::atomic<uint64_t> read_bytes_{0};
+  std::atomic<uint64_t> damaged_records_{0};
+
+  mutable Mutex mutex_;
+  CondVar changed_;  // anything that somebody may wait for, but for work for the reclaim thread
+  CondVar reclaim_wanted_;  // for the reclaim thread
+
+  RelocationListener* listener_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  BatchTable table_ ABSL_GUARDED_BY(mutex_);
+  SpillTicket next_ticket_ ABSL_GUARDED_BY(mutex_);
+  bool closing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  int operations_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  // Builder slots are given out in the order in which they were asked for.
+  BuilderBuffers builder_buffers_[kBuilders];
+  std::vector<BuilderBuffers*> free_builders_ ABSL_GUARDED_BY(mutex_);
+  uint64_t builder_turns_taken_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t builder_turns_served_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  uint64_t reserved_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of batches under construction
+  uint64_t held_bytes_peak_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t written_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t batches_written_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t device_written_bytes_at_close_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t batches_dropped_ ABSL_GUARDED_BY(mutex_) = 0;
+
+  Condition condition_ ABSL_GUARDED_BY(mutex_) = Condition::kHealthy;
+  absl::Status health_ ABSL_GUARDED_BY(mutex_);
+
+  // Durable records that were released and still stand in the database's index.
+  std::vector<SpillTicket> releases_to_commit_ ABSL_GUARDED_BY(mutex_);
+  bool reclaiming_ ABSL_GUARDED_BY(mutex_) = false;       // the thread is at work
+  bool nothing_to_move_ ABSL_GUARDED_BY(mutex_) = false;  // the last look for victims found none
+  std::thread reclaim_thread_;
+};
+
+}  // namespace spillway::internal
+
+#endif  // SPILLWAY_SPILL_ROCKSDB_BACKEND_IMPL_H_

@@ -1,0 +1,262 @@
+// The templates of object_store.h, object_ref.h and object_view.h, and the hot path of a get.
+#ifndef SPILLWAY_STORE_INTERNAL_OBJECT_STORE_INL_H_
+#define SPILLWAY_STORE_INTERNAL_OBJECT_STORE_INL_H_
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "store/internal/arena_builder.h"
+#include "store/internal/handle.h"
+#include "store/internal/store_core.h"
+#include "store/internal/type_table.h"
+#include "store/object_store.h"
+
+namespace spillway {
+
+namespace internal {
+
+// One pin on the entry's bytes: an atomic add if they are resident.
+inline absl::Status PinBytes(Entry* entry, const GetOptions& options) {
+  if (entry == nullptr) return absl::InvalidArgumentError("get of an empty ref");
+  StoreCore* core = SlabOf(entry).core;
+  if (TryPin(entry)) [[likely]] {
+    core->CountHit(entry);
+    return absl::OkStatus();
+  }
+  return core->PinSlow(entry, options);
+}
+
+// FailedPrecondition that names both types if the entry does not hold a T.
+template <typename T>
+absl::Status CheckType(const Entry* entry) {
+  const uint16_t wanted = TypeNumberFor<T>();
+  if (entry->type == wanted || TypesAgree(entry->type, wanted)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(SlabOf(entry).core->Describe(entry),
+                                                    " was asked for as ", DescribeType(wanted)));
+}
+
+}  // namespace internal
+
+inline AnyRef::AnyRef(const AnyRef& other) : entry_(other.entry_) {
+  if (entry_ != nullptr) internal::Ref(entry_);
+}
+
+inline AnyRef::~AnyRef() {
+  if (entry_ != nullptr) internal::Unref(entry_);
+}
+
+inline ObjectId AnyRef::id() const {
+  return {entry_ == nullptr ? 0 : entry_->id.load(std::memory_order_relaxed)};
+}
+
+inline ObjectType AnyRef::type() const {
+  return entry_ == nullptr ? ObjectType{} : internal::TypeOf(entry_->type);
+}
+
+inline uint64_t AnyRef::size_bytes() const { return entry_ == nullptr ? 0 : entry_->size; }
+
+inline absl::StatusOr<RawView> AnyRef::GetRaw(const GetOptions& options) const {
+  if (absl::Status status = internal::PinBytes(entry_, options); !status.ok()) return status;
+  if (options.label != nullptr) internal::SlabOf(entry_).core->AddLabel(entry_, options.label);
+  return internal::HandleAccess::MakeView<RawView>(entry_, options.label);
+}
+
+inline absl::StatusOr<RawView> AnyRef::GetRaw() const { return GetRaw(GetOptions()); }
+
+inline RawView::~RawView() {
+  if (entry_ == nullptr) return;
+  if (label_ != nullptr) [[unlikely]]
+    internal::SlabOf(entry_).core->RemoveLabel(entry_, label_);
+  internal::Unpin(entry_);
+}
+
+inline bool AnyRef::ready() const {
+  return entry_ != nullptr && internal::StateOf(entry_->word.load(std::memory_order_acquire)) !=
+                                  internal::State::kPending;
+}
+
+inline void AnyRef::OnReady(std::function<void()> callback) const {
+  if (entry_ == nullptr) return callback();
+  internal::SlabOf(entry_).core->OnReady(entry_, std::move(callback));
+}
+
+inline void AnyRef::Hint(PolicyHint hint) const {
+  if (entry_ != nullptr) internal::SlabOf(entry_).core->Hint(entry_, hint);
+}
+
+template <typename T>
+absl::StatusOr<ObjectRef<T>> AnyRef::As() const {
+  RequireCodec<T>();
+  if (entry_ == nullptr) return absl::InvalidArgumentError("an empty ref has no type");
+  if (absl::Status status = internal::CheckType<T>(entry_); !status.ok()) return status;
+  return internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(*this);
+}
+
+template <typename T>
+template <typename V>
+absl::Status Promise<T>::Set(const V& value) {
+  static_assert(EncodableFrom<T, V>, "the promised type cannot be encoded from this value");
+  if (entry_ == nullptr) return absl::FailedPreconditionError("the promise was kept before");
+  internal::StoreCore* core = internal::SlabOf(entry_).core;
+  const absl::StatusOr<size_t> size = Codec<T>::EncodedSize(value);
+  if (!size.ok()) return size.status();
+  if (absl::Status status = core->Fulfil(entry_, *size); !status.ok()) return status;
+  Codec<T>::Encode(value, absl::MakeSpan(internal::BytesOf(entry_), *size));
+  internal::Entry* entry = std::exchange(entry_, nullptr);
+  absl::Status status = core->Seal(entry);
+  internal::Unref(entry);
+  return status;
+}
+
+template <typename T>
+void Promise<T>::Fail(absl::Status status) {
+  if (entry_ == nullptr) return;
+  internal::Entry* entry = std::exchange(entry_, nullptr);
+  internal::StoreCore* core = internal::SlabOf(entry).core;
+  core->Fail(entry, std::move(status));
+  core->Abandon(entry);
+}
+
+template <typename T>
+absl::StatusOr<Pending<T>> ObjectStore::MakePending(const PutOptions& options) {
+  RequireCodec<T>();
+  absl::StatusOr<internal::Entry*> entry =
+      core_->BeginPending(internal::TypeNumberFor<T>(), options);
+  if (!entry.ok()) return entry.status();
+  Pending<T> pending;
+  pending.ref = internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(
+      internal::HandleAccess::MakeRef<AnyRef>(*entry));
+  pending.promise = Promise<T>(*entry);
+  return pending;
+}
+
+template <typename T, typename Source>
+absl::StatusOr<ObjectRef<T>> ObjectStore::PutAs(const Source& source, const PutOptions& options) {
+  RequireCodec<T>();
+  const absl::StatusOr<size_t> size = Codec<T>::EncodedSize(source);
+  if (!size.ok()) return size.status();
+  absl::StatusOr<internal::Entry*> entry =
+      core_->Begin(*size, internal::TypeNumberFor<T>(), options);
+  if (!entry.ok()) return entry.status();
+  Codec<T>::Encode(source, absl::MakeSpan(internal::BytesOf(*entry), *size));
+  AnyRef ref = internal::HandleAccess::MakeRef<AnyRef>(*entry);
+  if (absl::Status status = core_->Seal(*entry); !status.ok()) return status;
+  return internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(std::move(ref));
+}
+
+template <typename T, typename Fn>
+absl::StatusOr<ObjectRef<T>> ObjectStore::Build(Fn fn, const BuildOptions& options) {
+  RequireCodec<T>();
+  // A multiple of the alignment, so that what ends at the block's end is aligned throughout.
+  const uint64_t room = (std::max<uint64_t>(options.size_hint_bytes, 1) + kBlockAlignment - 1) /
+                        kBlockAlignment * kBlockAlignment;
+  absl::StatusOr<internal::Entry*> entry =
+      core_->Begin(room, internal::TypeNumberFor<T>(), options.put);
+  if (!entry.ok()) return entry.status();
+  absl::Status failure;
+  uint64_t size = 0;
+  {
+    internal::ArenaBuilderAllocator allocator(core_, *entry);
+    flatbuffers::FlatBufferBuilder builder(room, &allocator, /*own_allocator=*/false,
+                                           kBlockAlignment);
+    // Makes the whole a multiple of the block's alignment, so that it starts at one.
+    builder.ForceVectorAlignment(0, 1, kBlockAlignment);
+    flatbuffers::Offset<T> root = fn(builder);
+    builder.Finish(root);
+    size = builder.GetSize();
+    failure = allocator.failure();
+  }
+  if (!failure.ok()) {
+    core_->Abandon(*entry);
+    return failure;
+  }
+  core_->KeepTail(*entry, size);
+  AnyRef ref = internal::HandleAccess::MakeRef<AnyRef>(*entry);
+  if (absl::Status status = core_->Seal(*entry); !status.ok()) return status;
+  return internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(std::move(ref));
+}
+
+inline ObjectType RawView::type() const {
+  return entry_ == nullptr ? ObjectType{} : internal::TypeOf(entry_->type);
+}
+
+inline ObjectId RawView::id() const {
+  return {entry_ == nullptr ? 0 : entry_->id.load(std::memory_order_relaxed)};
+}
+
+template <typename T>
+absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get(const GetOptions& options) const {
+  internal::Entry* entry = internal::HandleAccess::EntryOf(any_);
+  if (absl::Status status = internal::PinBytes(entry, options); !status.ok()) return status;
+  if (options.label != nullptr) [[unlikely]] {
+    internal::SlabOf(entry).core->AddLabel(entry, options.label);
+  }
+  return internal::HandleAccess::MakeTypedView<ObjectView<T>>(
+      internal::HandleAccess::MakeView<RawView>(entry, options.label));
+}
+
+template <typename T>
+absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get() const {
+  return Get(GetOptions());
+}
+
+template <typename T>
+absl::StatusOr<T> ObjectRef<T>::Read() const {
+  static_assert(Decodable<T>, "a T cannot be copied out of its view: use Get");
+  absl::StatusOr<ObjectView<T>> view = Get();
+  if (!view.ok()) return view.status();
+  return Codec<T>::Decode(**view);
+}
+
+template <typename V>
+absl::StatusOr<ObjectRef<StoredType<V>>> ObjectStore::Put(const V& value,
+                                                          const PutOptions& options) {
+  return PutAs<StoredType<V>>(value, options);
+}
+
+template <typename T>
+absl::StatusOr<ObjectRef<T>> ObjectStore::Ref(ObjectId id) const {
+  RequireCodec<T>();
+  absl::StatusOr<AnyRef> ref = Ref(id);
+  if (!ref.ok()) return ref.status();
+  absl::Status status = internal::CheckType<T>(internal::HandleAccess::EntryOf(*ref));
+  if (!status.ok()) return status;
+  return internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(*std::move(ref));
+}
+
+template <typename T>
+absl::StatusOr<ObjectView<T>> ObjectStore::Get(ObjectId id, const GetOptions& options) const {
+  absl::StatusOr<ObjectRef<T>> ref = Ref<T>(id);
+  if (!ref.ok()) return ref.status();
+  return ref->Get(options);
+}
+
+template <typename T>
+std::vector<absl::StatusOr<ObjectView<T>>> ObjectStore::GetMany(absl::Span<const ObjectRef<T>> refs,
+                                                                const GetOptions& options) const {
+  std::vector<internal::Entry*> entries;
+  entries.reserve(refs.size());
+  for (const ObjectRef<T>& ref : refs) {
+    entries.push_back(internal::HandleAccess::EntryOf(ref.any()));
+  }
+  std::vector<absl::Status> statuses;
+  core_->PinMany(entries, options, &statuses);
+  std::vector<absl::StatusOr<ObjectView<T>>> views;
+  views.reserve(refs.size());
+  for (size_t i = 0; i < refs.size(); ++i) {
+    if (!statuses[i].ok()) {
+      views.push_back(statuses[i]);
+      continue;
+    }
+    views.push_back(internal::HandleAccess::MakeTypedView<ObjectView<T>>(
+        internal::HandleAccess::MakeView<RawView>(entries[i])));
+  }
+  return views;
+}
+
+}  // namespace spillway
+
+#endif  // SPILLWAY_STORE_INTERNAL_OBJECT_STORE_INL_H_

@@ -1,0 +1,312 @@
+// The engine behind ObjectStore, refs and views: entries' states, room in memory, spilling,
+// restoring.
+//
+// An object's way, file by file:
+//
+//     store_put.cc      Begin: room, an entry, a block   ->  Seal: Hot, visible
+//     store_room.cc     AcquireBlock: room from the arena, or by dropping, or by waiting in turn
+//     spiller.cc        victims written in batches       ->  Clean
+//     store_room.cc     DropSome: clean ones dropped     ->  Cold
+//     store_get.cc      PinSlow: restored                ->  Clean, pinned
+//     store_core.cc     the ends: last ref, last pin, Delete, Close
+//
+// Locks, in the order in which they may be taken: a stripe's mutex (at most one at a time), then
+// the id index, the evictor, the entry table, the arena, the budget. None is held during I/O or a
+// wait.
+//
+// The core lives as long as the store or any entry: it is counted by lives_.
+#ifndef SPILLWAY_STORE_INTERNAL_STORE_CORE_H_
+#define SPILLWAY_STORE_INTERNAL_STORE_CORE_H_
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "serialization/mutex.h"
+#include "spill/spill_backend.h"
+#include "store/internal/counters.h"
+#include "store/internal/entry.h"
+#include "store/internal/entry_table.h"
+#include "store/internal/evictor.h"
+#include "store/internal/id_index.h"
+#include "store/internal/memory/admission_queue.h"
+#include "store/internal/memory/arena.h"
+#include "store/internal/memory/memory_budget.h"
+#include "store/internal/spiller.h"
+#include "store/object_id.h"
+#include "store/options.h"
+#include "store/seams.h"
+#include "store/stats.h"
+
+namespace spillway::internal {
+
+// A restore in progress, and those who wait for it. Everybody gets the same status.
+class RestoreOperation {
+ public:
+  // Waits for Finish. DeadlineExceeded if `deadline` passes first.
+  absl::Status Wait(Clock* clock, absl::Time deadline);
+  void Finish(absl::Status status);
+
+ private:
+  Mutex mutex_;
+  bool done_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);
+  absl::InlinedVector<Parker*, 2> waiters_ ABSL_GUARDED_BY(mutex_);
+};
+
+using ReadyCallback = std::function<void()>;
+
+// What few entries have.
+struct EntryExtras {
+  std::vector<std::pair<uint64_t, ReadyCallback>> on_ready;  // by number
+  absl::Status failure;                                      // of a Failed entry
+  std::vector<const char*> labels;                           // of views, as given at Get
+  std::vector<Entry*> contains;                              // one ref held on each
+  uint32_t explicit_pins = 0;                                // by Pin, each also a pin in the word
+  bool kept = false;  // by PutOptions.keep, a ref in the word
+};
+
+// Thread-safe.
+class StoreCore final : public RelocationListener {
+ public:
+  static absl::StatusOr<StoreCore*> Open(const StoreOptions& options,
+                                         std::unique_ptr<SpillBackend> backend);
+
+  // ---- Puts (store_put.cc) ----
+  // A new entry in state Building, with one ref and a block of `size` bytes.
+  absl::StatusOr<Entry*> Begin(uint64_t size, uint16_t type, const PutOptions& options);
+  // Publishes it, and gives up the pin under which it was built. Unavailable or NotFound if the
+  // store was closed or the object deleted meanwhile.
+  absl::Status Seal(Entry* entry);
+  // Gives up an entry that was begun and will not be sealed.
+  void Abandon(Entry* entry);
+  // For what grows from its end downwards while it is built: a block of `size` bytes instead, whose
+  // last `keep_tail` and first `keep_head` bytes are the old one's.
+  absl::StatusOr<uint64_t> Regrow(Entry* entry, uint64_t size, uint64_t keep_tail,
+                                  uint64_t keep_head);
+  // The payload is the last `size` bytes of the block.
+  void KeepTail(Entry* entry, uint64_t size);
+
+  // ---- Promises (store_pending.cc) ----
+  // A new entry in state Pending, with a ref and a pin for the promise and another ref for the
+  // caller.
+  absl::StatusOr<Entry*> BeginPending(uint16_t type, const PutOptions& options);
+  // Room for the value; Seal publishes it. NotFound or Unavailable if nobody can get it any more.
+  absl::Status Fulfil(Entry* entry, uint64_t size);
+  // In place of a value: an error for everybody who asks. `status` must not be OK.
+  void Fail(Entry* entry, absl::Status status);
+  // Calls back once the object is no longer pending: at once, on this thread, if it is not; else on
+  // the thread that ends it, with no lock held. Returns what RemoveCallback takes; 0 if it was
+  // called.
+  uint64_t OnReady(Entry* entry, std::function<void()> callback);
+  void RemoveCallback(Entry* entry, uint64_t number);
+  // Waits until `count` of the entries are no longer pending. Returns how many are not.
+  size_t WaitReady(absl::Span<Entry* const> entries, size_t count, absl::Time deadline);
+  absl::Status WaitWhilePending(Entry* entry, absl::Duration wait);
+  Clock* clock() const { return clock_; }
+
+  // ---- Hints (store_pending.cc) ----
+  void Hint(Entry* entry, PolicyHint hint);
+
+  // ---- Gets (store_get.cc) ----
+  // A pin on the entry's bytes after TryPin failed: waits, restores, or says why not.
+  absl::Status PinSlow(Entry* entry, const GetOptions& options);
+  // Pins many; statuses[i] tells whether entries[i] is pinned.
+  void PinMany(absl::Span<Entry* const> entries, const GetOptions& options,
+               std::vector<absl::Status>* statuses);
+  // What a get that met resident bytes leaves behind: marks and counts.
+  void CountHit(Entry* entry) {
+    const uint8_t marks = entry->marks.load(std::memory_order_relaxed);
+    if (marks != 255) entry->marks.store(marks + 1, std::memory_order_relaxed);
+    entry->accessed_ds.store(now_ds_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    CounterBlock& mine = counters_.Mine();
+    mine.Add(Counter::kHits);
+    if (ordered_hits_) mine.PushHit(entry->slot);
+  }
+
+  // ---- By id ----
+  // The entry with one more ref; NotFound.
+  absl::StatusOr<Entry*> Find(ObjectId id);
+
+  // ---- Ends (store_core.cc) ----
+  absl::Status Delete(Entry* entry);
+  void Unpin(Entry* entry);
+  void Unref(Entry* entry);
+  // Keeps, or gives up, a pin beyond any view. REQUIRES for the first: the caller holds a pin,
+  // which it hands over.
+  void AddExplicitPin(Entry* entry);
+  absl::Status RemoveExplicitPin(Entry* entry);
+  // Who holds a view, by a name that outlives it. REQUIRES: the caller holds a pin.
+  void AddLabel(Entry* entry, const char* label);
+  void RemoveLabel(Entry* entry, const char* label);
+
+  // ---- The whole ----
+  absl::Status Flush();
+  absl::Status SetMemoryLimit(uint64_t memory_limit_bytes);
+  uint64_t Trim() { return arena_->Trim(~uint64_t{0}); }
+  StoreStats Stats();
+  // Calls visit(entry, extras or null, refs by containers) for every object, under its stripe lock.
+  void VisitHolders(absl::FunctionRef<void(const Entry*, const EntryExtras*, uint32_t)> visit);
+  absl::Status Close();
+  // The store object is gone: closes whatever is pinned, and deletes the core when the last handle
+  // goes.
+  void Orphan();
+  bool closed() const { return closed_.load(std::memory_order_acquire); }
+
+  uint64_t max_object_bytes() const { return max_object_bytes_.load(std::memory_order_relaxed); }
+  absl::Time TimeOf(uint32_t deciseconds) const;
+  std::string Describe(const Entry* entry) const;
+
+  // RelocationListener.
+  bool OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) override;
+
+ private:
+  friend class Spiller;
+
+  static constexpr int kStripes = 64;
+
+  struct alignas(64) Stripe {
+    Mutex mutex;
+    absl::flat_hash_map<uint32_t, std::shared_ptr<RestoreOperation>> restores
+        ABSL_GUARDED_BY(mutex);
+    absl::flat_hash_map<uint32_t, EntryExtras> extras ABSL_GUARDED_BY(mutex);
+  };
+
+  // What has to happen after a stripe lock was given back.
+  struct Aftermath {
+    std::vector<Entry*> released;  // refs of a container that went
+    std::vector<ReadyCallback> callbacks;
+    bool entry_freed = false;
+    bool room_made = false;
+  };
+
+  explicit StoreCore(const StoreOptions& options);
+  ~StoreCore();
+  absl::Status Start(std::unique_ptr<SpillBackend> backend);
+
+  Stripe& StripeOf(const Entry* entry) { return stripes_[entry->slot % kStripes]; }
+
+  // -- store_core.cc. With the entry's stripe lock held. --
+  // Changes state and flags, leaves the counts. Returns the word it wrote.
+  static uint64_t Transit(Entry* entry, State state, uint64_t set_flags = 0,
+                          uint64_t clear_flags = 0);
+  // Nobody can get the object any more; its bytes go with the last pin.
+  void MarkDead(Entry* entry, Stripe& stripe, State state, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
+  void FreeBytes(Entry* entry, Aftermath* after);
+  void ReleaseTicket(Entry* entry);
+  void FreeEntryIfUnused(Entry* entry, Stripe& stripe, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
+  static void TakeCallbacks(EntryExtras& extras, Aftermath* after);
+  // Without it.
+  void Finish(Aftermath after);
+  void DropLife();
+  void CloseEntry(Entry* entry);
+
+  // -- store_put.cc --
+  // An entry in state Building, in the index, without bytes.
+  absl::StatusOr<Entry*> AcquireEntry(State state, const PutOptions& options);
+  // ResourceExhausted if an object of `size` bytes could never fit.
+  absl::Status CheckSize(uint64_t size);
+  absl::StatusOr<uint64_t> NewId();
+  // Takes the next block of ids from the spill directory, in which they are never given out again.
+  absl::Status ReserveIds();
+
+  // -- store_get.cc --
+  // By the thread that began the restore: brings the bytes in. On OK the entry is Clean with one
+  // more pin.
+  absl::Status Restore(Entry* entry, SpillTicket ticket, absl::Duration wait);
+  // Repeats a failed read if the record has moved meanwhile.
+  absl::Status FollowMoves(Entry* entry, SpillRead read, absl::Status status);
+  // Publishes the bytes at `offset`, or gives them back, and tells those who wait.
+  absl::Status FinishRestore(Entry* entry, uint64_t offset, absl::Status status);
+  std::shared_ptr<RestoreOperation> BeginRestore(Entry* entry, Stripe& stripe)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
+  absl::Status WhyNoBytes(Entry* entry, State state, Stripe& stripe)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
+  // Until when to wait for another caller's restore: its room, and then its read.
+  absl::Time JoinDeadline(absl::Duration wait) const;
+
+  // -- store_room.cc --
+  // A block of `size` bytes, after waiting for room up to `wait` (negative: the store's default).
+  absl::StatusOr<uint64_t> AcquireBlock(uint64_t size, uint32_t slot, absl::Duration wait);
+  // Calls `attempt` until it is true: at once, after dropping objects, or after waiting in turn.
+  absl::Status WithRoom(uint64_t size, const char* what, absl::Duration wait,
+                        absl::FunctionRef<bool()> attempt);
+  bool TryWithDrops(uint64_t size, absl::FunctionRef<bool()> attempt);
+  absl::Status WaitForRoom(uint64_t size, const char* what, absl::Duration wait,
+                           absl::FunctionRef<bool()> attempt);
+  // Drops objects that can go without I/O until blocks of `want_bytes` are free. Returns the bytes
+  // freed.
+  // Spares objects that are needed soon unless nothing else can go.
+  uint64_t DropSome(uint64_t want_bytes);
+  uint64_t DropSome(uint64_t want_bytes, bool spare_needed);
+  enum class DropResult { kDropped, kDirty, kPinned, kGone };
+  DropResult TryDrop(const Evictor::Victim& victim, bool spare_needed, uint64_t* freed);
+  DropResult DropLocked(Entry* entry, bool spare_needed, Aftermath* after);
+  // Moves objects out of the sparsest spans, so that whole pages come free. Returns the objects
+  // moved.
+  uint64_t Compact(uint64_t want_bytes);
+  bool Move(uint32_t slot);
+  // Whether room may come without anybody giving something up: writes in flight, or to come.
+  bool RoomMayCome() const;
+  absl::Status NoRoom(uint64_t size, const char* what);
+  std::string LargestPinHolders();
+  // Bytes in use that cannot be had back without I/O.
+  uint64_t UnreclaimableBytes() const;
+  void WakeSpillerIfNeeded();
+  absl::Time DeadlineOf(absl::Duration wait) const;
+  uint64_t PolicyCapacity() const;
+  uint64_t LargestObject() const;
+
+  void NoteTime();
+
+  // Constant after Start.
+  StoreOptions options_;
+  Clock* const clock_;
+  Executor* const executor_;
+  absl::Time opened_;
+  bool ordered_hits_ = false;
+  uint64_t backend_memory_bytes_ = 0;
+
+  std::atomic<uint64_t> lives_{1};
+  std::atomic<bool> closed_{false};
+  std::atomic<uint64_t> next_id_{1};
+  std::atomic<uint64_t> end_id_{uint64_t{1} << 48};  // ids from here on are not ours yet
+  std::atomic<uint64_t> next_callback_{1};
+  Mutex ids_mutex_;
+  bool reserved_ids_ ABSL_GUARDED_BY(ids_mutex_) = false;
+  std::atomic<uint32_t> now_ds_{0};
+  std::atomic<uint64_t> max_object_bytes_{0};
+
+  MemoryBudget budget_;
+  Reservation fixed_;  // counters, stripes, batches' tables
+  Reservation backend_reservation_;
+  Counters counters_;
+  std::unique_ptr<Arena> arena_;
+  std::unique_ptr<EntryTable> entries_;
+  std::unique_ptr<IdIndex> index_;
+  std::unique_ptr<Evictor> evictor_;
+  std::unique_ptr<AdmissionQueue> room_queue_;
+  std::unique_ptr<SpillBackend> backend_;
+  std::unique_ptr<Spiller> spiller_;
+  std::array<Stripe, kStripes> stripes_;
+};
+
+}  // namespace spillway::internal
+
+#endif  // SPILLWAY_STORE_INTERNAL_STORE_CORE_H_

@@ -1,0 +1,243 @@
+// How an object's bytes come back: a pin after the fast path failed, and the restore behind it.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "glog/logging.h"
+#include "store/internal/store_core.h"
+#include "store/internal/type_table.h"
+
+namespace spillway::internal {
+
+namespace {
+
+// A record may move while it is read; a read that found nothing follows it this often.
+constexpr int kFollowMovesMax = 8;
+
+// Of those whom one PinMany restores together: bytes, as a fraction of the limit.
+constexpr uint64_t kTogetherFraction = 8;
+
+}  // namespace
+
+absl::Status RestoreOperation::Wait(Clock* clock, absl::Time deadline) {
+  std::unique_ptr<Parker> parker = clock->NewParker();
+  {
+    MutexLock lock(&mutex_);
+    if (done_) return status_;
+    waiters_.push_back(parker.get());
+  }
+  for (;;) {
+    const bool in_time = parker->Park(deadline);
+    MutexLock lock(&mutex_);
+    if (done_) return status_;
+    if (!in_time) {
+      waiters_.erase(std::find(waiters_.begin(), waiters_.end(), parker.get()));
+      return absl::DeadlineExceededError("a restore by another caller took too long");
+    }
+  }
+}
+
+void RestoreOperation::Finish(absl::Status status) {
+  MutexLock lock(&mutex_);
+  done_ = true;
+  status_ = std::move(status);
+  // Under the lock: a waiter's parker is gone once it has seen done_.
+  for (Parker* waiter : waiters_) waiter->Unpark();
+}
+
+absl::Status StoreCore::WhyNoBytes(Entry* entry, State state, Stripe& stripe) {
+  switch (state) {
+    case State::kFailed:
+      return stripe.extras[entry->slot].failure;
+    case State::kClosed:
+      return absl::UnavailableError("the store is closed");
+    case State::kDropped:
+      return absl::NotFoundError(
+          absl::StrCat(Describe(entry), " was dropped to make room, as its put allowed"));
+    case State::kBuilding:
+      return absl::FailedPreconditionError(absl::StrCat(Describe(entry), " is not sealed yet"));
+    default:
+      return absl::NotFoundError(absl::StrCat(Describe(entry), " was deleted"));
+  }
+}
+
+std::shared_ptr<RestoreOperation> StoreCore::BeginRestore(Entry* entry, Stripe& stripe) {
+  auto operation = std::make_shared<RestoreOperation>();
+  stripe.restores.emplace(entry->slot, operation);
+  entry->word.fetch_or(kRestoring, std::memory_order_relaxed);
+  return operation;
+}
+
+absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
+  Stripe& stripe = StripeOf(entry);
+  bool counted = false;
+  for (;;) {
+    bool pending = false;
+    bool mine = false;
+    std::shared_ptr<RestoreOperation> operation;
+    SpillTicket ticket = kNoTicket;
+    {
+      MutexLock lock(&stripe.mutex);
+      const uint64_t word = entry->word.load(std::memory_order_acquire);
+      const State state = StateOf(word);
+      if (IsResident(word)) {
+        entry->word.fetch_add(kPinOne, std::memory_order_acquire);
+        return absl::OkStatus();
+      }
+      if (state == State::kPending) {
+        pending = true;
+      } else if (state != State::kCold) {
+        return WhyNoBytes(entry, state, stripe);
+      } else if ((word & kRestoring) != 0) {
+        operation = stripe.restores.at(entry->slot);
+      } else {
+        operation = BeginRestore(entry, stripe);
+        ticket = entry->ticket;
+        mine = true;
+      }
+    }
+    if (!counted) counters_.Mine().Add(Counter::kMisses);
+    counted = true;
+    if (mine) return Restore(entry, ticket, options.wait_for_room_max);
+    const absl::Status status =
+        pending ? WaitWhilePending(entry, options.wait_for_value_max)
+                : operation->Wait(clock_, JoinDeadline(options.wait_for_room_max));
+    if (!status.ok()) return status;
+  }
+}
+
+absl::Status StoreCore::Restore(Entry* entry, SpillTicket ticket, absl::Duration wait) {
+  const int64_t began = clock_->MonotonicNanos();
+  absl::StatusOr<uint64_t> offset = AcquireBlock(entry->size, entry->slot, wait);
+  if (!offset.ok()) return FinishRestore(entry, kNoBytes, offset.status());
+  const SpillRead read{ticket, entry->id.load(std::memory_order_relaxed), TypeOf(entry->type),
+                       absl::MakeSpan(arena_->At(*offset), entry->size)};
+  std::vector<absl::Status> statuses;
+  backend_->Read(absl::MakeConstSpan(&read, 1), &statuses);
+  absl::Status status = FinishRestore(entry, *offset, FollowMoves(entry, read, statuses[0]));
+  if (status.ok()) {
+    counters_.Mine().Record(Latency::kRestore,
+                            static_cast<uint64_t>(clock_->MonotonicNanos() - began));
+  }
+  return status;
+}
+
+absl::Status StoreCore::FollowMoves(Entry* entry, SpillRead read, absl::Status status) {
+  for (int i = 0; i < kFollowMovesMax && !status.ok(); ++i) {
+    {
+      MutexLock lock(&StripeOf(entry).mutex);
+      if (entry->ticket == read.ticket || entry->ticket == kNoTicket) return status;
+      read.ticket = entry->ticket;
+    }
+    std::vector<absl::Status> statuses;
+    backend_->Read(absl::MakeConstSpan(&read, 1), &statuses);
+    status = statuses[0];
+  }
+  return status;
+}
+
+absl::Status StoreCore::FinishRestore(Entry* entry, uint64_t offset, absl::Status status) {
+  Stripe& stripe = StripeOf(entry);
+  std::shared_ptr<RestoreOperation> operation;
+  Aftermath after;
+  {
+    MutexLock lock(&stripe.mutex);
+    const auto found = stripe.restores.find(entry->slot);
+    operation = std::move(found->second);
+    stripe.restores.erase(found);
+    const State state = StateOf(entry->word.load(std::memory_order_acquire));
+    if (state != State::kCold) {
+      // Deleted or closed meanwhile: nothing is published.
+      entry->word.fetch_and(~kRestoring, std::memory_order_relaxed);
+      status = WhyNoBytes(entry, state, stripe);
+    } else if (status.ok()) {
+      entry->offset = offset;
+      offset = kNoBytes;
+      entry->word.fetch_add(kPinOne, std::memory_order_relaxed);
+      Transit(entry, State::kClean, 0, kRestoring);
+      evictor_->Insert(entry);
+    } else {
+      entry->word.fetch_and(~kRestoring, std::memory_order_relaxed);
+    }
+    if (offset != kNoBytes) {
+      arena_->Free(offset, entry->size);
+      after.room_made = true;
+    }
+  }
+  CounterBlock& mine = counters_.Mine();
+  if (status.ok()) {
+    mine.Add(Counter::kRestores);
+    mine.Add(Counter::kRestoredBytes, entry->size);
+    NoteTime();
+    entry->accessed_ds.store(now_ds_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+  } else if (absl::IsDataLoss(status) || absl::IsInternal(status)) {
+    mine.Add(Counter::kRestoreFailures);
+    LOG(ERROR) << "cannot restore " << Describe(entry) << ": " << status;
+  }
+  operation->Finish(status);
+  Finish(std::move(after));
+  WakeSpillerIfNeeded();
+  return status;
+}
+
+void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& options,
+                        std::vector<absl::Status>* statuses) {
+  statuses->assign(entries.size(), absl::OkStatus());
+  const uint64_t together_max = budget_.limit_bytes() / kTogetherFraction;
+  size_t next = 0;
+  while (next < entries.size()) {
+    // Take as many cold ones as may be restored together, and read them with one call.
+    std::vector<SpillRead> reads;
+    std::vector<uint64_t> offsets;
+    std::vector<size_t> reading, later;
+    uint64_t bytes = 0;
+    for (; next < entries.size() && (reading.empty() || bytes < together_max); ++next) {
+      Entry* entry = entries[next];
+      if (TryPin(entry)) {
+        CountHit(entry);
+        continue;
+      }
+      // Only what finds room without a wait goes along, and the room comes first: nobody waits for
+      // room while others wait for restores that it has begun.
+      uint64_t offset = kNoBytes;
+      const uint64_t word = entry->word.load(std::memory_order_acquire);
+      if (StateOf(word) == State::kCold && (word & kRestoring) == 0) {
+        offset = AcquireBlock(entry->size, entry->slot, absl::ZeroDuration()).value_or(kNoBytes);
+      }
+      SpillTicket ticket = kNoTicket;
+      if (offset != kNoBytes) {
+        Stripe& stripe = StripeOf(entry);
+        MutexLock lock(&stripe.mutex);
+        const uint64_t now = entry->word.load(std::memory_order_acquire);
+        if (StateOf(now) == State::kCold && (now & kRestoring) == 0) {
+          BeginRestore(entry, stripe);
+          ticket = entry->ticket;
+        }
+      }
+      if (ticket == kNoTicket) {
+        if (offset != kNoBytes) arena_->Free(offset, entry->size);
+        later.push_back(next);
+        continue;
+      }
+      counters_.Mine().Add(Counter::kMisses);
+      reads.push_back({ticket, entry->id.load(std::memory_order_relaxed), TypeOf(entry->type),
+                       absl::MakeSpan(arena_->At(offset), entry->size)});
+      offsets.push_back(offset);
+      reading.push_back(next);
+      bytes += entry->size;
+    }
+    if (!reads.empty()) {
+      std::vector<absl::Status> results;
+      backend_->Read(reads, &results);
+      for (size_t i = 0; i < reads.size(); ++i) {
+        Entry* entry = entries[reading[i]];
+        (*statuses)[reading[i]] =
+            FinishRestore(entry, offsets[i], FollowMoves(entry, reads[i], results[i]));
+      }
+    }
+    for (size_t i : later) (*statuses)[i] = PinSlow(entries[i], options);
+  }
+}
+
+}  // namespace spillway::internal

@@ -1,0 +1,77 @@
+#include "store/internal/type_table.h"
+
+#include <map>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_format.h"
+#include "glog/logging.h"
+#include "serialization/mutex.h"
+
+namespace spillway::internal {
+
+namespace {
+
+struct Known {
+  ObjectType type;
+  std::string name;
+};
+
+class Table {
+ public:
+  Table() { Number({}, "raw bytes"); }
+
+  uint16_t Number(const ObjectType& type, absl::string_view name) ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(&mutex_);
+    for (auto [at, end] = numbers_.equal_range(type.type_id); at != end; ++at) {
+      Known& known = known_[at->second];
+      if (!(known.type == type)) continue;
+      if (known.name.empty()) known.name = std::string(name);
+      return at->second;
+    }
+    CHECK_LT(known_.size(), 65536u) << "too many types";
+    const auto number = static_cast<uint16_t>(known_.size());
+    known_.push_back({type, std::string(name)});
+    numbers_.emplace(type.type_id, number);
+    return number;
+  }
+
+  Known Get(uint16_t number) ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(&mutex_);
+    return known_.at(number);
+  }
+
+ private:
+  Mutex mutex_;
+  std::vector<Known> known_ ABSL_GUARDED_BY(mutex_);
+  std::multimap<uint64_t, uint16_t> numbers_ ABSL_GUARDED_BY(mutex_);
+};
+
+Table& TheTable() {
+  static Table* const table = new Table;  // never deleted: refs may outlive static destructors
+  return *table;
+}
+
+}  // namespace
+
+uint16_t TypeNumber(const ObjectType& type, absl::string_view name) {
+  return TheTable().Number(type, name);
+}
+
+ObjectType TypeOf(uint16_t number) { return TheTable().Get(number).type; }
+
+std::string TypeNameOf(uint16_t number) { return TheTable().Get(number).name; }
+
+std::string DescribeType(uint16_t number) {
+  const Known known = TheTable().Get(number);
+  return known.name.empty() ? absl::StrFormat("unknown type %016x", known.type.type_id)
+                            : known.name;
+}
+
+bool TypesAgree(uint16_t stored, uint16_t wanted) {
+  const ObjectType a = TypeOf(stored), b = TypeOf(wanted);
+  return a.type_id == b.type_id && a.encoding == b.encoding &&
+         (a.fingerprint == b.fingerprint || a.fingerprint == 0 || b.fingerprint == 0);
+}
+
+}  // namespace spillway::internal

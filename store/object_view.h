@@ -1,0 +1,87 @@
+// Views: pins on resident objects, to be read in place.
+//
+// A view is move-only; while it lives, the object's bytes stay where they are, even if the object
+// is deleted or the store is gone.
+//
+// Thread-safety: a view may be read by many threads; it is moved and destroyed by one at a time.
+#ifndef SPILLWAY_STORE_OBJECT_VIEW_H_
+#define SPILLWAY_STORE_OBJECT_VIEW_H_
+
+#include <type_traits>
+#include <utility>
+
+#include "absl/types/span.h"
+#include "serialization/codec.h"
+#include "store/internal/handle.h"
+#include "store/object_id.h"
+
+namespace spillway {
+
+// The bytes of an object of whatever type, as they are stored.
+class RawView {
+ public:
+  RawView() = default;
+  RawView(RawView&& other) noexcept
+      : entry_(std::exchange(other.entry_, nullptr)),
+        bytes_(std::exchange(other.bytes_, {})),
+        label_(std::exchange(other.label_, nullptr)) {}
+  RawView& operator=(RawView&& other) noexcept {
+    std::swap(entry_, other.entry_);
+    std::swap(bytes_, other.bytes_);
+    std::swap(label_, other.label_);
+    return *this;
+  }
+  ~RawView();
+
+  absl::Span<const char> bytes() const { return bytes_; }
+  const char* data() const { return bytes_.data(); }
+  size_t size() const { return bytes_.size(); }
+  ObjectType type() const;
+  ObjectId id() const;
+
+ private:
+  friend class internal::HandleAccess;
+  RawView(internal::Entry* entry, absl::Span<const char> bytes, const char* label)
+      : entry_(entry), bytes_(bytes), label_(label) {}
+
+  internal::Entry* entry_ = nullptr;
+  absl::Span<const char> bytes_;
+  const char* label_ = nullptr;  // who holds it, as given at Get
+};
+
+// The object as its type's view: a span for a vector, a string_view for a string, a table pointer
+// for a flatc table, the value itself for a scalar.
+template <typename T>
+class ObjectView {
+ public:
+  using View = ViewOf<T>;
+  using TypeCodec = Codec<T>;
+
+  ObjectView() = default;
+  ObjectView(ObjectView&&) noexcept = default;
+  ObjectView& operator=(ObjectView&&) noexcept = default;
+
+  const View& operator*() const { return view_; }
+  // Members of the view; of the table itself if the view is a pointer to one.
+  auto operator->() const {
+    if constexpr (std::is_pointer_v<View>) {
+      return view_;
+    } else {
+      return &view_;
+    }
+  }
+
+  const RawView& raw() const { return raw_; }
+  ObjectId id() const { return raw_.id(); }
+
+ private:
+  friend class internal::HandleAccess;
+  ObjectView(RawView raw, View view) : raw_(std::move(raw)), view_(std::move(view)) {}
+
+  RawView raw_;
+  View view_{};
+};
+
+}  // namespace spillway
+
+#endif  // SPILLWAY_STORE_OBJECT_VIEW_H_
