@@ -25,8 +25,8 @@ constexpr uint64_t kLearnAfterMin = 1000;
 constexpr uint64_t kLearnAfterMax = 64 * 1024;
 
 // Counts fade by 1/e in this many uses, and in this many per resident object.
-constexpr float kFadeUsesMin = 50'000;
-constexpr float kFadeUsesPerObject = 6;
+constexpr float kFadeUsesMin = 100'000;
+constexpr float kFadeUsesPerObject = 10;
 
 // Before each round, a sample of slots shows who is waiting, resident or not: one slot for so many
 // uses since the last round. They are looked at in runs, because neighbours share cache lines.
