@@ -60,8 +60,7 @@ TEST(RacesTest, GetWhileSpilling) {
   EXPECT_EQ(held.State(ref.id()), "Clean");
   EXPECT_EQ(*view, bytes);
   view = {};
-  held.Squeeze();
-  EXPECT_EQ(held.State(ref.id()), "Cold");
+  held.MakeCold(ref.id());
   EXPECT_EQ(held.faults->operations(Operation::kRead), 0u);
 }
 
@@ -258,7 +257,7 @@ TEST(RacesTest, RelocationVersusRestore) {
   held.faults->LetGo(Operation::kRead);
   reader.join();
   EXPECT_EQ(held.records_on_disk(), 1u);
-  held.Squeeze();
+  held.MakeCold(ref.id());
   EXPECT_EQ(*ref.Get().value(), bytes);
   EXPECT_EQ(held.store->Stats().restore_failures, 0u);
   ref = {};
@@ -276,7 +275,7 @@ TEST(RacesTest, RelocationBeforeTheStoreKnowsTheTicket) {
   EXPECT_FALSE(held.faults->Relocate(OnlyTicket(held.faults)).value());
   held.faults->LetGo(Operation::kWrite);
   flush.join();
-  held.Squeeze();
+  held.MakeCold(ref.id());
   EXPECT_EQ(*ref.Get().value(), bytes);
   // Of a deleted object nothing moves.
   const SpillTicket ticket = OnlyTicket(held.faults);
@@ -369,7 +368,8 @@ TEST(RacesTest, RestoreFails) {
   EXPECT_EQ(*other.Get().value(), BytesOfSeed(100000, 11));
   EXPECT_EQ(*ref.Get().value(), bytes);
   // Many at once fail one by one.
-  held.Squeeze();
+  held.MakeCold(ref.id());
+  held.MakeCold(other.id());
   held.faults->Damage(ref.id().value);
   const std::vector<ObjectRef<std::string>> both = {ref, other};
   const auto views = held.store->GetMany<std::string>(both);

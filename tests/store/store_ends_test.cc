@@ -204,17 +204,7 @@ TEST(StoreEndsTest, AFlushWritesWhatTheSpillerFailsToWrite) {
   held.faults->WaitUntilHeld(Operation::kWrite, 1);  // above the watermark
   std::thread flush([&] { EXPECT_TRUE(held.store->Flush().ok()); });
   held.faults->LetGo(Operation::kWrite);
-  // The flush polls, by the clock.
-  std::atomic<bool> done{false};
-  std::thread time([&] {
-    while (!done.load()) {
-      held.clock.Advance(absl::Milliseconds(1));
-      std::this_thread::yield();
-    }
-  });
   flush.join();
-  done.store(true);
-  time.join();
   for (const auto& ref : refs) EXPECT_NE(held.State(ref.id()), "Hot");
   EXPECT_GE(held.store->Stats().spill_failures, 1u);
 }
