@@ -92,6 +92,7 @@ void RocksDbBackend::WriteBatch(absl::Span<const SpillRecord> records,
 void RocksDbBackend::AddBatch(std::unique_ptr<Batch> batch, bool live) {
   const SpillTicket first = batch->first_ticket();
   const SpillTicket last = batch->last_ticket();
+  const bool durable = batch->durable();
   MutexLock lock(&mutex_);
   table_.Add(std::move(batch));
   held_bytes_peak_ = std::max(held_bytes_peak_, table_.held_bytes());
@@ -100,6 +101,8 @@ void RocksDbBackend::AddBatch(std::unique_ptr<Batch> batch, bool live) {
   for (SpillTicket ticket = first; !live && ticket <= last; ++ticket) {
     bool dead = false;
     table_.Release(ticket, &dead);
+    // A commit that failed may all the same be on disk.
+    if (durable) releases_to_commit_.push_back(ticket);
   }
   if (HasReclaimWork()) reclaim_wanted_.Signal();
 }
