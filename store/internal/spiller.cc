@@ -206,7 +206,10 @@ void Spiller::Settle(const Evictor::Victim& victim, const SpillResult& result) {
 
 absl::Status Spiller::WriteAll() {
   MutexLock lock(&write_all_mutex_);
-  Batch& batch = write_all_batch_;
+  return WriteAllThrough(write_all_batch_);
+}
+
+absl::Status Spiller::WriteAllThrough(Batch& batch) {
   absl::Status status;
   batch.Clear();
   const auto write = [&] {

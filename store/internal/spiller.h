@@ -79,6 +79,7 @@ class Spiller {
   void ClaimHot(Entry* entry, Batch& batch);
   // Writes and settles. OK if all of it was written.
   absl::Status Write(Batch& batch);
+  absl::Status WriteAllThrough(Batch& batch);
   void Settle(const Evictor::Victim& victim, const SpillResult& result);
 
   StoreCore* const core_;
