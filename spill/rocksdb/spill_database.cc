@@ -298,6 +298,18 @@ rocksdb::Status SpillDatabase::Commit(rocksdb::WriteBatch* update) {
   return status;
 }
 
+rocksdb::Status SpillDatabase::CompactIndex() {
+  ResumeAfterFailure();
+  // The log goes with the flush; deletions and what they hide go with the compaction.
+  rocksdb::Status status = database_->Flush(rocksdb::FlushOptions(), default_.get());
+  if (status.ok()) {
+    rocksdb::CompactRangeOptions options;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+    status = database_->CompactRange(options, default_.get(), nullptr, nullptr);
+  }
+  return NoteChange(status);
+}
+
 rocksdb::Status SpillDatabase::GetIndexed(const rocksdb::Slice& key, std::string* value) {
   rocksdb::ReadOptions options;
   options.verify_checksums = true;

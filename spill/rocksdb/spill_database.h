@@ -80,6 +80,8 @@ class SpillDatabase {
   };
   std::vector<FileInfo> ListFiles(bool durable);
 
+  // Rewrites "default" without what is dead in it.
+  rocksdb::Status CompactIndex();
   // Applies the update to "default", synced. Concurrent calls share a sync.
   rocksdb::Status Commit(rocksdb::WriteBatch* update);
   rocksdb::Status GetIndexed(const rocksdb::Slice& key, std::string* value);

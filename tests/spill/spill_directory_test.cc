@@ -7,6 +7,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -214,19 +215,23 @@ TEST_F(SpillDirectoryTest, DurableRecordsOutliveAKillAndTheOthersAreWiped) {
     ASSERT_EQ((*backend)->Scan([&](const SpillScanEntry& entry) { found.push_back(entry); }),
               absl::OkStatus());
     ASSERT_EQ(found.size(), 3u);
-    const std::vector<size_t> sizes = {300000, 0, 100};
+    const std::map<uint64_t, size_t> sizes = {{2, 300000}, {3, 0}, {4, 100}};
     SpillTicket last = kNoTicket;
-    for (size_t i = 0; i < found.size(); ++i) {
-      EXPECT_EQ(found[i].object_id, i + 2);
-      const Written object{found[i].object_id, RandomPayload(i + 2, sizes[i]), found[i].ticket};
+    for (const SpillScanEntry& entry : found) {
+      ASSERT_TRUE(sizes.contains(entry.object_id));
+      EXPECT_EQ(entry.payload_bytes, sizes.at(entry.object_id));
+      const Written object{entry.object_id, RandomPayload(entry.object_id, entry.payload_bytes),
+                           entry.ticket};
       EXPECT_EQ(ReadBack(backend->get(), object), absl::OkStatus());
-      last = found[i].ticket;
+      EXPECT_GT(entry.ticket, last);
+      last = entry.ticket;
     }
     EXPECT_EQ((*backend)->Usage().live_records, 3u);
     EXPECT_LT(BytesBelow(path_), uint64_t{1} << 20);
     // New tickets lie above all earlier ones.
     const Written later = WriteOne(backend->get(), 100, "later");
     EXPECT_GT(later.ticket, last);
+    (*backend)->Release(later.ticket);
     EXPECT_EQ((*backend)->Close(), absl::OkStatus());
   }
 }
