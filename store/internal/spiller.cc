@@ -153,8 +153,8 @@ void Spiller::ClaimLocked(const Evictor::Victim& victim, Batch& batch) {
   entry->word.fetch_or(kSpilling, std::memory_order_relaxed);
   entry->word.fetch_add(kPinOne, std::memory_order_acquire);
   batch.victims.push_back(victim);
-  batch.records.push_back({victim.id, TypeOf(entry->type),
-                           absl::MakeConstSpan(core_->arena_->At(entry->offset), entry->size)});
+  batch.records.push_back(
+      {victim.id, TypeOf(entry->type), absl::MakeConstSpan(BytesOf(entry), entry->size)});
   batch.bytes += entry->size;
   writing_bytes_.fetch_add(entry->size, std::memory_order_relaxed);
 }

@@ -149,8 +149,9 @@ uint64_t StoreCore::Transit(Entry* entry, State state, uint64_t set_flags, uint6
 
 void StoreCore::FreeBytes(Entry* entry, Aftermath* after) {
   if (entry->offset == kNoBytes) return;
-  arena_->Free(entry->offset, entry->size);
+  arena_->Free(entry->offset, BlockBytesOf(entry));
   entry->offset = kNoBytes;
+  entry->skew = 0;
   after->room_made = true;
 }
 
@@ -174,6 +175,7 @@ void StoreCore::MarkDead(Entry* entry, Stripe& stripe, State state, Aftermath* a
       after->released.insert(after->released.end(), extras->second.contains.begin(),
                              extras->second.contains.end());
       extras->second.contains.clear();
+      TakeCallbacks(extras->second, after);
     }
   }
 }
@@ -193,6 +195,7 @@ void StoreCore::FreeEntryIfUnused(Entry* entry, Stripe& stripe, Aftermath* after
 
 void StoreCore::Finish(Aftermath after) {
   if (after.room_made && !closed()) room_queue_->NotifyRoom();
+  for (const ReadyCallback& callback : after.callbacks) callback();
   // A container's refs may be the last ones of further containers: a loop, not a recursion, so that
   // a chain of any length is released in constant stack. The list belongs to the outermost call.
   if (!after.released.empty()) {
@@ -321,6 +324,21 @@ absl::Status StoreCore::RemoveExplicitPin(Entry* entry) {
   return absl::OkStatus();
 }
 
+void StoreCore::AddLabel(Entry* entry, const char* label) {
+  Stripe& stripe = StripeOf(entry);
+  MutexLock lock(&stripe.mutex);
+  stripe.extras[entry->slot].labels.push_back(label);
+  entry->word.fetch_or(kExtras, std::memory_order_relaxed);
+}
+
+void StoreCore::RemoveLabel(Entry* entry, const char* label) {
+  Stripe& stripe = StripeOf(entry);
+  MutexLock lock(&stripe.mutex);
+  std::vector<const char*>& labels = stripe.extras[entry->slot].labels;
+  const auto found = std::find(labels.begin(), labels.end(), label);
+  if (found != labels.end()) labels.erase(found);
+}
+
 bool StoreCore::OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) {
   Entry* entry = index_->FindAndRef(object_id);
   if (entry == nullptr) return false;
@@ -378,9 +396,9 @@ absl::Status StoreCore::Close() {
   look();
   if (pinned > 0) {
     if (spiller_ != nullptr) spiller_->Start(executor_);
-    return absl::FailedPreconditionError(
-        absl::StrFormat("cannot close the store: %d objects are pinned by views or Pin: %s%s",
-                        pinned, named, pinned > kPinnedNamedMax ? ", ..." : ""));
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "cannot close the store: %d objects are pinned by views, builders or Pin: %s%s", pinned,
+        named, pinned > kPinnedNamedMax ? ", ..." : ""));
   }
   if (closed_.exchange(true)) return absl::OkStatus();
   room_queue_->CloseAll();

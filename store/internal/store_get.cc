@@ -46,8 +46,10 @@ void RestoreOperation::Finish(absl::Status status) {
   for (Parker* waiter : waiters_) waiter->Unpark();
 }
 
-absl::Status StoreCore::WhyNoBytes(const Entry* entry, State state) const {
+absl::Status StoreCore::WhyNoBytes(Entry* entry, State state, Stripe& stripe) {
   switch (state) {
+    case State::kFailed:
+      return stripe.extras[entry->slot].failure;
     case State::kClosed:
       return absl::UnavailableError("the store is closed");
     case State::kDropped:
@@ -71,8 +73,9 @@ absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
   Stripe& stripe = StripeOf(entry);
   bool counted = false;
   for (;;) {
-    std::shared_ptr<RestoreOperation> operation;
+    bool pending = false;
     bool mine = false;
+    std::shared_ptr<RestoreOperation> operation;
     SpillTicket ticket = kNoTicket;
     {
       MutexLock lock(&stripe.mutex);
@@ -82,8 +85,11 @@ absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
         entry->word.fetch_add(kPinOne, std::memory_order_acquire);
         return absl::OkStatus();
       }
-      if (state != State::kCold) return WhyNoBytes(entry, state);
-      if ((word & kRestoring) != 0) {
+      if (state == State::kPending) {
+        pending = true;
+      } else if (state != State::kCold) {
+        return WhyNoBytes(entry, state, stripe);
+      } else if ((word & kRestoring) != 0) {
         operation = stripe.restores.at(entry->slot);
       } else {
         operation = BeginRestore(entry, stripe);
@@ -94,7 +100,9 @@ absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
     if (!counted) counters_.Mine().Add(Counter::kMisses);
     counted = true;
     if (mine) return Restore(entry, ticket, options.wait_for_room_max);
-    const absl::Status status = operation->Wait(clock_, JoinDeadline(options.wait_for_room_max));
+    const absl::Status status =
+        pending ? WaitWhilePending(entry, options.wait_for_value_max)
+                : operation->Wait(clock_, JoinDeadline(options.wait_for_room_max));
     if (!status.ok()) return status;
   }
 }
@@ -142,7 +150,7 @@ absl::Status StoreCore::FinishRestore(Entry* entry, uint64_t offset, absl::Statu
     if (state != State::kCold) {
       // Deleted or closed meanwhile: nothing is published.
       entry->word.fetch_and(~kRestoring, std::memory_order_relaxed);
-      status = WhyNoBytes(entry, state);
+      status = WhyNoBytes(entry, state, stripe);
     } else if (status.ok()) {
       entry->offset = offset;
       offset = kNoBytes;

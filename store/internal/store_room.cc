@@ -112,13 +112,19 @@ bool StoreCore::RoomMayCome() const {
 }
 
 uint64_t StoreCore::DropSome(uint64_t want_bytes) {
+  uint64_t freed = DropSome(want_bytes, /*spare_needed=*/true);
+  if (freed == 0) freed = DropSome(want_bytes, /*spare_needed=*/false);
+  return freed;
+}
+
+uint64_t StoreCore::DropSome(uint64_t want_bytes, bool spare_needed) {
   uint64_t freed = 0;
   bool dirty = false;
   for (int looked_at = 0; freed < want_bytes && looked_at < kVictimsLookedAtMax; ++looked_at) {
     std::optional<Evictor::Victim> victim = evictor_->NextOutgoing();
     if (!victim) victim = evictor_->NextVictim();
     if (!victim) break;
-    switch (TryDrop(*victim, &freed)) {
+    switch (TryDrop(*victim, spare_needed, &freed)) {
       case DropResult::kDropped:
         looked_at = 0;
         break;
@@ -136,7 +142,8 @@ uint64_t StoreCore::DropSome(uint64_t want_bytes) {
   return freed;
 }
 
-StoreCore::DropResult StoreCore::TryDrop(const Evictor::Victim& victim, uint64_t* freed) {
+StoreCore::DropResult StoreCore::TryDrop(const Evictor::Victim& victim, bool spare_needed,
+                                         uint64_t* freed) {
   Entry* entry = victim.entry;
   Stripe& stripe = StripeOf(entry);
   Aftermath after;
@@ -144,8 +151,8 @@ StoreCore::DropResult StoreCore::TryDrop(const Evictor::Victim& victim, uint64_t
   {
     MutexLock lock(&stripe.mutex);
     if (entry->id.load(std::memory_order_relaxed) != victim.id) return DropResult::kGone;
-    const uint64_t block_bytes = Arena::BlockSize(entry->size);
-    result = DropLocked(entry, &after);
+    const uint64_t block_bytes = Arena::BlockSize(BlockBytesOf(entry));
+    result = DropLocked(entry, spare_needed, &after);
     if (result == DropResult::kDropped) *freed += block_bytes;
     if (result == DropResult::kPinned) evictor_->Readmit(victim);
     if (result == DropResult::kDirty) {
@@ -159,7 +166,7 @@ StoreCore::DropResult StoreCore::TryDrop(const Evictor::Victim& victim, uint64_t
   return result;
 }
 
-StoreCore::DropResult StoreCore::DropLocked(Entry* entry, Aftermath* after) {
+StoreCore::DropResult StoreCore::DropLocked(Entry* entry, bool spare_needed, Aftermath* after) {
   uint64_t word = entry->word.load(std::memory_order_acquire);
   for (;;) {
     if (!IsResident(word)) return DropResult::kGone;
@@ -170,6 +177,7 @@ StoreCore::DropResult StoreCore::DropLocked(Entry* entry, Aftermath* after) {
       }
       continue;
     }
+    if (spare_needed && (word & kNeededSoon) != 0) return DropResult::kPinned;
     const bool lossy = (word & kOnEvictDrop) != 0;
     if (StateOf(word) == State::kHot && !lossy) return DropResult::kDirty;
     const State next = lossy ? State::kDropped : State::kCold;
@@ -207,9 +215,10 @@ bool StoreCore::Move(uint32_t slot) {
     arena_->Free(to, entry->size);
     return false;
   }
-  std::memcpy(arena_->At(to), arena_->At(entry->offset), entry->size);
-  arena_->Free(entry->offset, entry->size);
+  std::memcpy(arena_->At(to), BytesOf(entry), entry->size);
+  arena_->Free(entry->offset, BlockBytesOf(entry));
   entry->offset = to;
+  entry->skew = 0;
   Transit(entry, state);
   counters_.Mine().Add(Counter::kMoves);
   return true;

@@ -81,4 +81,26 @@ StoreStats StoreCore::Stats() {
   return stats;
 }
 
+void StoreCore::VisitHolders(
+    absl::FunctionRef<void(const Entry*, const EntryExtras*, uint32_t)> visit) {
+  // Who is contained how often, first: one stripe at a time, so that the whole is of no single
+  // moment.
+  absl::flat_hash_map<uint32_t, uint32_t> contained;
+  for (Stripe& stripe : stripes_) {
+    MutexLock lock(&stripe.mutex);
+    for (const auto& [slot, extras] : stripe.extras) {
+      for (const Entry* entry : extras.contains) ++contained[entry->slot];
+    }
+  }
+  entries_->ForEach([&](Entry* entry) {
+    Stripe& stripe = StripeOf(entry);
+    MutexLock lock(&stripe.mutex);
+    if (StateOf(entry->word.load(std::memory_order_acquire)) == State::kFree) return;
+    const auto extras = stripe.extras.find(entry->slot);
+    const auto count = contained.find(entry->slot);
+    visit(entry, extras == stripe.extras.end() ? nullptr : &extras->second,
+          count == contained.end() ? 0 : count->second);
+  });
+}
+
 }  // namespace spillway::internal
