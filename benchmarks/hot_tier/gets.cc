@@ -1,4 +1,3 @@
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -26,7 +25,7 @@ constexpr uint32_t kObjects = 10'000;
 constexpr size_t kPayloadBytes = 64;
 constexpr const char* kYardstick = "mutex+unordered_map";
 
-using Payload = std::array<char, kPayloadBytes>;
+using Payload = std::string;  // of any size, as objects are
 
 // What a program would write that has no store: a map under a mutex, which hands out shared
 // pointers.
@@ -34,7 +33,7 @@ class Yardstick {
  public:
   void Put(uint64_t id) {
     std::lock_guard<std::mutex> lock(mutex_);
-    objects_.emplace(id, std::make_shared<const Payload>());
+    objects_.emplace(id, std::make_shared<const Payload>(kPayloadBytes, 'x'));
   }
   std::shared_ptr<const Payload> Get(uint64_t id) {
     std::lock_guard<std::mutex> lock(mutex_);
