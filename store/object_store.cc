@@ -1,6 +1,7 @@
 #include "store/object_store.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -52,6 +53,21 @@ absl::StatusOr<ObjectBuilder> ObjectStore::Create(uint64_t size_bytes, const Put
   return ObjectBuilder(*entry);
 }
 
+absl::StatusOr<AnyRef> ObjectStore::PutRaw(absl::Span<const char> bytes, const ObjectType& type,
+                                           const PutOptions& options) {
+  absl::StatusOr<Entry*> begun =
+      core_->Begin(bytes.size(), internal::TypeNumber(type, ""), options);
+  if (!begun.ok()) return begun.status();
+  Entry* entry = *begun;
+  if (!bytes.empty()) std::memcpy(internal::BytesOf(entry), bytes.data(), bytes.size());
+  if (type.encoding != Encoding::kRaw) {
+    entry->word.fetch_or(internal::kUnverified, std::memory_order_relaxed);
+  }
+  AnyRef ref = HandleAccess::MakeRef<AnyRef>(entry);
+  if (absl::Status status = core_->Seal(entry); !status.ok()) return status;
+  return ref;
+}
+
 absl::StatusOr<AnyRef> ObjectStore::Ref(ObjectId id) const {
   absl::StatusOr<Entry*> entry = core_->Find(id);
   if (!entry.ok()) return entry.status();
@@ -84,7 +100,7 @@ absl::StatusOr<ObjectMetadata> ObjectStore::Metadata(ObjectId id) const {
   metadata.created = core_->TimeOf(entry->created_ds);
   metadata.last_access = core_->TimeOf(entry->accessed_ds.load(std::memory_order_relaxed));
   metadata.refs = internal::RefsOf(word) - 1;  // less the one held here
-  metadata.pins = internal::PinsOf(word) - ((word & internal::kSpilling) != 0 ? 1 : 0);
+  metadata.pins = internal::HolderPinsOf(word);
   return metadata;
 }
 
