@@ -140,6 +140,14 @@ inline char* BytesOf(const Entry* entry) {
   return SlabOf(entry).arena_base + entry->offset + entry->skew * kSkewUnit;
 }
 
+// Begins to fetch the first of the bytes, if there are any. Only a hint: it may read an offset that
+// is being changed, which the sanitizer cannot know to be harmless.
+inline void PrefetchBytes([[maybe_unused]] const Entry* entry) {
+#ifndef SPILLWAY_TSAN
+  __builtin_prefetch(BytesOf(entry));
+#endif
+}
+
 // The ends of handles that need the store. Defined in store_core.cc.
 void UnpinSlow(Entry* entry);
 void UnrefSlow(Entry* entry);

@@ -19,15 +19,28 @@ namespace spillway {
 
 namespace internal {
 
-// One pin on the entry's bytes: an atomic add if they are resident.
-inline absl::Status PinBytes(Entry* entry, const GetOptions& options) {
+// The whole of a get that meets resident bytes: one pin on them, by an atomic add. False, and
+// nothing held, for any other.
+inline bool TryPinBytes(Entry* entry) {
+  if (entry == nullptr) [[unlikely]]
+    return false;
+  // An atomic operation holds up every load after it. So the fetch of the bytes, which the caller
+  // will ask for next, begins before the pin.
+  PrefetchBytes(entry);
+  if (!TryPin(entry)) [[unlikely]]
+    return false;
+  SlabOf(entry).core->CountHit(entry);
+  return true;
+}
+
+// The same pin for an entry that TryPinBytes refused, after whatever it takes.
+inline absl::Status PinBytesSlow(Entry* entry, const GetOptions& options) {
   if (entry == nullptr) return absl::InvalidArgumentError("get of an empty ref");
-  StoreCore* core = SlabOf(entry).core;
-  if (TryPin(entry)) [[likely]] {
-    core->CountHit(entry);
-    return absl::OkStatus();
-  }
-  return core->PinSlow(entry, options);
+  return SlabOf(entry).core->PinSlow(entry, options);
+}
+
+inline absl::Status PinBytes(Entry* entry, const GetOptions& options) {
+  return TryPinBytes(entry) ? absl::OkStatus() : PinBytesSlow(entry, options);
 }
 
 // FailedPrecondition that names both types if the entry does not hold a T.
@@ -273,7 +286,11 @@ absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get(const GetOptions& options) const
 
 template <typename T>
 absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get() const {
-  return Get(GetOptions());
+  internal::Entry* entry = internal::HandleAccess::EntryOf(any_);
+  if (!internal::TryPinBytes(entry)) [[unlikely]]
+    return Get(GetOptions());
+  return internal::HandleAccess::MakeTypedView<ObjectView<T>>(
+      internal::HandleAccess::MakeView<RawView>(entry));
 }
 
 template <typename T>
