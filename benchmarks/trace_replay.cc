@@ -11,7 +11,8 @@ namespace {
 
 constexpr uint64_t kMemorySampleMisses = 4096;
 
-// The cache around a policy: which object is in which slot.
+// The cache around a policy. An object's number is its slot: it keeps its slot when it is evicted,
+// as in the store.
 class Replay {
  public:
   Replay(const Trace& trace, EvictionPolicy* policy, ArrayHitMarks* marks, uint64_t capacity_bytes)
@@ -20,19 +21,18 @@ class Replay {
         marks_(marks),
         capacity_bytes_(capacity_bytes),
         ordered_(policy->hit_tracking() == HitTracking::kOrdered),
-        slot_of_object_(trace.object_size_bytes.size(), kNoSlot) {}
+        resident_(trace.object_size_bytes.size()) {}
 
   ReplayResult Run() {
     policy_->SetCapacity(capacity_bytes_);
     const auto begin = std::chrono::steady_clock::now();
     for (const uint32_t object : trace_.requests) {
-      const SlotIndex slot = slot_of_object_[object];
-      if (slot == kNoSlot) {
+      if (!resident_[object]) {
         OnMiss(object);
       } else if (ordered_) {
-        policy_->Hit(slot);
+        policy_->Hit(object);
       } else {
-        marks_->Bump(slot);
+        marks_->Bump(object);
       }
     }
     const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin;
@@ -56,28 +56,14 @@ class Replay {
       const std::optional<SlotIndex> victim = policy_->Evict();
       CHECK(victim.has_value()) << policy_->name() << " has no victim, " << used_bytes_
                                 << " bytes are resident";
-      const uint32_t left = object_of_slot_[*victim];
-      used_bytes_ -= trace_.object_size_bytes[left];
-      slot_of_object_[left] = kNoSlot;
-      free_slots_.push_back(*victim);
+      used_bytes_ -= trace_.object_size_bytes[*victim];
+      resident_[*victim] = 0;
     }
-    const SlotIndex slot = TakeSlot();
-    object_of_slot_[slot] = object;
-    slot_of_object_[object] = slot;
-    marks_->Set(slot, 0);
+    resident_[object] = 1;
+    marks_->Set(object, 0);
     used_bytes_ += size_bytes;
-    policy_->Insert(slot, key, size_bytes);
+    policy_->Insert(object, key, size_bytes);
     if (result_.misses % kMemorySampleMisses == 0) SampleMemory();
-  }
-
-  SlotIndex TakeSlot() {
-    if (free_slots_.empty()) {
-      object_of_slot_.push_back(0);
-      return static_cast<SlotIndex>(object_of_slot_.size() - 1);
-    }
-    const SlotIndex slot = free_slots_.back();
-    free_slots_.pop_back();
-    return slot;
   }
 
   void SampleMemory() {
@@ -91,9 +77,7 @@ class Replay {
   ArrayHitMarks* const marks_;
   const uint64_t capacity_bytes_;
   const bool ordered_;
-  std::vector<SlotIndex> slot_of_object_;
-  std::vector<uint32_t> object_of_slot_;
-  std::vector<SlotIndex> free_slots_;
+  std::vector<uint8_t> resident_;
   uint64_t used_bytes_ = 0;
   ReplayResult result_;
 };

@@ -1,6 +1,7 @@
 #include "store/eviction_policy.h"
 
 #include "absl/status/status.h"
+#include "store/internal/policies/cost.h"
 #include "store/internal/policies/fifo.h"
 #include "store/internal/policies/gdsf.h"
 #include "store/internal/policies/lfu.h"
@@ -26,6 +27,7 @@ constexpr PolicyMaker kPolicyMakers[] = {
     {"s3fifo",
      [](HitMarks* m) -> PolicyPtr { return std::make_unique<internal::S3FifoPolicy>(m); }},
     {"gdsf", [](HitMarks*) -> PolicyPtr { return std::make_unique<internal::GdsfPolicy>(); }},
+    {"cost", [](HitMarks*) -> PolicyPtr { return std::make_unique<internal::CostPolicy>(); }},
 };
 
 }  // namespace

@@ -3,7 +3,8 @@
 // The store tells the policy what becomes resident, what is hit and what goes away, and asks it for
 // victims. A policy decides by bytes, knows objects by their slot (a small dense index that the
 // store reuses after Remove or Evict), and keeps whatever it remembers of departed objects (ghosts)
-// by key, the object's id.
+// by key, the object's id, or in the slot. So an evicted object that comes back should come back to
+// its old slot, if no other object has got it meanwhile.
 //
 // Replaying a trace sequentially means, for each request (key, size) that is not resident and that
 // the policy admits (Admits) and that is not larger than the cache:
@@ -66,6 +67,10 @@ class EvictionPolicy {
   // ghosts follow from it. Called before the first Insert, and again when the limit changes.
   virtual void SetCapacity(uint64_t capacity_bytes) = 0;
 
+  // Tells what a miss costs: `per_miss_ns` plus `per_byte_ns` for each byte. Only policies that
+  // weigh costs listen; they assume 100 us and 1 ns until told otherwise.
+  virtual void SetRestoreCosts(double /*per_miss_ns*/, double /*per_byte_ns*/) {}
+
   // Whether an object of this size should be taken in at all. Only replay asks: a store has to keep
   // what it is given, and inserts it anyway.
   virtual bool Admits(uint64_t size_bytes) const = 0;
@@ -80,8 +85,9 @@ class EvictionPolicy {
   // the policy any more is ignored: hits may be reported late.
   virtual void Hit(SlotIndex slot) = 0;
 
-  // The object left otherwise than by Evict (deleted): forgotten without a ghost. A slot that is
-  // not in the policy is ignored.
+  // The object left otherwise than by Evict (deleted): forgotten without a ghost. May also tell
+  // that an object which was evicted before is now gone for good. A slot that the policy does not
+  // know is ignored.
   virtual void Remove(SlotIndex slot) = 0;
 
   // Chooses the next victim and removes it from the policy; nullopt if the policy holds nothing.

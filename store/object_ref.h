@@ -13,6 +13,7 @@
 #define SPILLWAY_STORE_OBJECT_REF_H_
 
 #include <cstdint>
+#include <functional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -25,6 +26,9 @@
 namespace spillway {
 
 struct GetOptions;
+enum class PolicyHint : uint8_t;
+template <typename T>
+class ObjectRef;
 
 // A reference to an object of whatever type.
 class AnyRef {
@@ -44,6 +48,20 @@ class AnyRef {
   ObjectId id() const;
   ObjectType type() const;
   uint64_t size_bytes() const;
+
+  // The same object as a T. InvalidArgument if the ref is empty; FailedPrecondition, naming both
+  // types, if the object is no T.
+  template <typename T>
+  absl::StatusOr<ObjectRef<T>> As() const;
+
+  // Whether the object has a value, or an error in place of one: false while it is pending.
+  bool ready() const;
+  // Calls back once, when the object is ready: at once on this thread if it is, else on the thread
+  // that makes it so, from where the callback may use the store but should not block.
+  void OnReady(std::function<void()> callback) const;
+
+  // Tells the eviction policy what the caller knows. A hint holds until the next one.
+  void Hint(PolicyHint hint) const;
 
   // The bytes as they are stored, pinned. Errors as ObjectRef<T>::Get.
   absl::StatusOr<RawView> GetRaw() const;
@@ -65,6 +83,7 @@ class ObjectRef {
 
   // The object's bytes as a T to be read in place, pinned while the view lives. Restores the object
   // if it is cold, which may wait for room.
+  // Waits for the value if the object is pending; an object that failed answers its error.
   // NotFound: deleted or dropped. ResourceExhausted: no room before the deadline. DataLoss: the
   // copy on disk is damaged. Internal: it cannot be read at present. Unavailable: the store is
   // closed.
@@ -73,6 +92,10 @@ class ObjectRef {
 
   // The value, copied out. Errors as Get.
   absl::StatusOr<T> Read() const;
+
+  bool ready() const { return any_.ready(); }
+  void OnReady(std::function<void()> callback) const { any_.OnReady(std::move(callback)); }
+  void Hint(PolicyHint hint) const { any_.Hint(hint); }
 
   const AnyRef& any() const { return any_; }
 

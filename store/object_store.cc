@@ -1,8 +1,10 @@
 #include "store/object_store.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "glog/logging.h"
 #include "store/internal/handle.h"
 #include "store/internal/store_core.h"
 #include "store/internal/type_table.h"
@@ -18,7 +20,7 @@ ObjectBuilder& ObjectBuilder::operator=(ObjectBuilder&& other) noexcept {
 }
 
 ObjectBuilder::~ObjectBuilder() {
-  if (entry_ != nullptr) internal::Unref(entry_);
+  if (entry_ != nullptr) internal::SlabOf(entry_).core->Abandon(entry_);
 }
 
 absl::Span<char> ObjectBuilder::data() const {
@@ -82,7 +84,7 @@ absl::StatusOr<ObjectMetadata> ObjectStore::Metadata(ObjectId id) const {
   metadata.created = core_->TimeOf(entry->created_ds);
   metadata.last_access = core_->TimeOf(entry->accessed_ds.load(std::memory_order_relaxed));
   metadata.refs = internal::RefsOf(word) - 1;  // less the one held here
-  metadata.pins = internal::PinsOf(word) - ((word & internal::kSpilling) != 0 ? 1 : 0);
+  metadata.pins = internal::HolderPinsOf(word);
   return metadata;
 }
 
@@ -116,6 +118,57 @@ absl::Status ObjectStore::SetMemoryLimit(uint64_t memory_limit_bytes) {
 uint64_t ObjectStore::Trim() { return core_->Trim(); }
 
 StoreStats ObjectStore::Stats() const { return core_->Stats(); }
+
+std::vector<bool> ObjectStore::Wait(absl::Span<const AnyRef> refs, size_t count,
+                                    absl::Duration timeout) const {
+  std::vector<Entry*> entries;
+  entries.reserve(refs.size());
+  for (const AnyRef& ref : refs) {
+    entries.push_back(HandleAccess::EntryOf(ref));
+    CHECK(entries.back() != nullptr) << "Wait for an empty ref";
+  }
+  CHECK_LE(count, refs.size()) << "Wait for more refs than there are";
+  core_->WaitReady(entries, count, core_->clock()->Now() + timeout);
+  std::vector<bool> ready;
+  ready.reserve(refs.size());
+  for (const AnyRef& ref : refs) ready.push_back(ref.ready());
+  return ready;
+}
+
+std::vector<ObjectHolders> ObjectStore::Holders(size_t count) const {
+  const auto larger = [](const ObjectHolders& a, const ObjectHolders& b) {
+    return a.size_bytes > b.size_bytes;
+  };
+  std::vector<ObjectHolders> largest;  // a heap with the smallest in front
+  core_->VisitHolders(
+      [&](const Entry* entry, const internal::EntryExtras* extras, uint32_t contained) {
+        if (largest.size() == count && (count == 0 || largest.front().size_bytes >= entry->size))
+          return;
+        const uint64_t word = entry->word.load(std::memory_order_relaxed);
+        ObjectHolders holders;
+        holders.id = {entry->id.load(std::memory_order_relaxed)};
+        holders.type_name = internal::TypeNameOf(entry->type);
+        holders.size_bytes = entry->size;
+        holders.state = internal::StateName(internal::StateOf(word));
+        holders.refs = internal::RefsOf(word);
+        holders.container_refs = contained;
+        holders.pins = internal::PinsOf(word) - ((word & internal::kSpilling) != 0 ? 1 : 0);
+        if (extras != nullptr) {
+          holders.kept = extras->kept;
+          holders.explicit_pins = extras->explicit_pins;
+          holders.pins -= std::min(holders.pins, extras->explicit_pins);
+          holders.labels.assign(extras->labels.begin(), extras->labels.end());
+        }
+        if (largest.size() == count) {
+          std::pop_heap(largest.begin(), largest.end(), larger);
+          largest.pop_back();
+        }
+        largest.push_back(std::move(holders));
+        std::push_heap(largest.begin(), largest.end(), larger);
+      });
+  std::sort_heap(largest.begin(), largest.end(), larger);
+  return largest;
+}
 
 absl::Status ObjectStore::Close() { return core_->Close(); }
 

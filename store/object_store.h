@@ -31,6 +31,7 @@
 #include "store/object_ref.h"
 #include "store/object_view.h"
 #include "store/options.h"
+#include "store/promise.h"
 #include "store/stats.h"
 
 namespace spillway {
@@ -73,6 +74,26 @@ class ObjectBuilder {
   internal::Entry* entry_;
 };
 
+// What holds an object.
+struct ObjectHolders {
+  ObjectId id;
+  std::string type_name;
+  uint64_t size_bytes = 0;
+  std::string state;
+  uint32_t refs = 0;                // all of them: the program's, containers' and the store's own
+  uint32_t container_refs = 0;      // by objects that contain it
+  bool kept = false;                // by PutOptions.keep
+  uint32_t pins = 0;                // by views, builders and promises
+  uint32_t explicit_pins = 0;       // by Pin
+  std::vector<std::string> labels;  // of views that were given one
+};
+
+struct BuildOptions {
+  PutOptions put;
+  // The size that the buffer will have, as far as it is known.
+  uint64_t size_hint_bytes = 1024;
+};
+
 class ObjectStore {
  public:
   // Opens a store over `backend`, or a memory-only one if it is null. Most programs call OpenStore.
@@ -90,6 +111,26 @@ class ObjectStore {
   // memory. InvalidArgument: the codec cannot encode the value. Unavailable: closed.
   template <typename V>
   absl::StatusOr<ObjectRef<StoredType<V>>> Put(const V& value, const PutOptions& options = {});
+
+  // The same for a type that is not the argument's own: PutAs<Scene>(builder) of a finished
+  // FlatBufferBuilder or a DetachedBuffer.
+  template <typename T, typename Source>
+  absl::StatusOr<ObjectRef<T>> PutAs(const Source& source, const PutOptions& options = {});
+
+  // Builds a FlatBuffer with a T as root directly in store memory:
+  // fn(flatbuffers::FlatBufferBuilder&) returns the root's offset and does not finish the buffer.
+  // With a hint of its size nothing is copied; a buffer that outgrows its hint moves as in any
+  // FlatBufferBuilder, and one far below it moves once. Errors as Put.
+  template <typename T, typename Fn>
+  absl::StatusOr<ObjectRef<T>> Build(Fn fn, const BuildOptions& options = {});
+
+  // An object whose value is still to come, and the promise of it. Errors as Put.
+  template <typename T>
+  absl::StatusOr<Pending<T>> MakePending(const PutOptions& options = {});
+
+  // Waits until `count` of the refs are ready, or `timeout` has passed; nothing is restored.
+  // Returns for each ref whether it is ready. REQUIRES: count <= refs.size(), no ref is empty.
+  std::vector<bool> Wait(absl::Span<const AnyRef> refs, size_t count, absl::Duration timeout) const;
 
   // Writable memory for an object of `size_bytes` bytes. Errors as Put.
   absl::StatusOr<ObjectBuilder> Create(uint64_t size_bytes, const PutOptions& options = {});
@@ -133,6 +174,10 @@ class ObjectStore {
   uint64_t Trim();
 
   StoreStats Stats() const;
+
+  // Why objects are still here: what holds each, largest first, at most `count` of them. Looks at
+  // every entry.
+  std::vector<ObjectHolders> Holders(size_t count = 100) const;
 
   // Ends background work and closes the spill tier. FailedPrecondition, and nothing is closed,
   // while views live or objects are pinned: how many, and which for example. Refs answer

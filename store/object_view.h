@@ -7,6 +7,7 @@
 #ifndef SPILLWAY_STORE_OBJECT_VIEW_H_
 #define SPILLWAY_STORE_OBJECT_VIEW_H_
 
+#include <type_traits>
 #include <utility>
 
 #include "absl/types/span.h"
@@ -21,10 +22,13 @@ class RawView {
  public:
   RawView() = default;
   RawView(RawView&& other) noexcept
-      : entry_(std::exchange(other.entry_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
+      : entry_(std::exchange(other.entry_, nullptr)),
+        bytes_(std::exchange(other.bytes_, {})),
+        label_(std::exchange(other.label_, nullptr)) {}
   RawView& operator=(RawView&& other) noexcept {
     std::swap(entry_, other.entry_);
     std::swap(bytes_, other.bytes_);
+    std::swap(label_, other.label_);
     return *this;
   }
   ~RawView();
@@ -37,10 +41,12 @@ class RawView {
 
  private:
   friend class internal::HandleAccess;
-  RawView(internal::Entry* entry, absl::Span<const char> bytes) : entry_(entry), bytes_(bytes) {}
+  RawView(internal::Entry* entry, absl::Span<const char> bytes, const char* label)
+      : entry_(entry), bytes_(bytes), label_(label) {}
 
   internal::Entry* entry_ = nullptr;
   absl::Span<const char> bytes_;
+  const char* label_ = nullptr;  // who holds it, as given at Get
 };
 
 // The object as its type's view: a span for a vector, a string_view for a string, a table pointer
@@ -56,7 +62,14 @@ class ObjectView {
   ObjectView& operator=(ObjectView&&) noexcept = default;
 
   const View& operator*() const { return view_; }
-  const View* operator->() const { return &view_; }
+  // Members of the view; of the table itself if the view is a pointer to one.
+  auto operator->() const {
+    if constexpr (std::is_pointer_v<View>) {
+      return view_;
+    } else {
+      return &view_;
+    }
+  }
 
   const RawView& raw() const { return raw_; }
   ObjectId id() const { return raw_.id(); }

@@ -77,9 +77,20 @@ struct PutOptions {
   absl::Duration wait_for_room_max = -absl::Seconds(1);
 };
 
+// What the caller knows of an object's future, for the eviction policy.
+enum class PolicyHint : uint8_t {
+  kNone,        // nothing: the policy decides
+  kNeededSoon,  // will be read soon: leaves only if nothing else can
+  kNotNeeded,   // nobody is known to need it: leaves first
+};
+
 struct GetOptions {
   // Waiting for room ends after this long; negative means StoreOptions::wait_for_room_max.
   absl::Duration wait_for_room_max = -absl::Seconds(1);
+  // Waiting for the value of a pending object ends after this long, with DeadlineExceeded.
+  absl::Duration wait_for_value_max = absl::InfiniteDuration();
+  // Who holds the view, for Holders(). Must outlive it: a literal, as a rule.
+  const char* label = nullptr;
 };
 
 }  // namespace spillway

@@ -116,6 +116,7 @@ void AllocateFree(benchmark::State& state) {
     benchmark::DoNotOptimize(data);
     source->Free(data, size);
   }
+  state.SetItemsProcessed(state.iterations());
   source->Free(keeper, size);
 }
 #define ALLOCATE_FREE(source)                                                               \
@@ -138,6 +139,7 @@ void Steady10k(benchmark::State& state) {
     source->Free(data, size);
     data = source->Allocate(size);
   }
+  state.SetItemsProcessed(state.iterations());
   for (char* data : live) source->Free(data, size);
 }
 #define STEADY(source)                                         \
@@ -193,6 +195,8 @@ void Churn(benchmark::State& state) {
   const bool random_victim = state.range(0) != 0;
   const uint64_t limit = static_cast<uint64_t>(state.range(1)) * kMiB;
   const bool huge_pages = state.range(2) != 0;
+  // Sizes from here to 1024 times as much.
+  const double size_min = static_cast<double>(state.range(3));
   MemoryBudget budget(limit);
   ArenaOptions options;
   options.huge_pages = huge_pages;
@@ -201,7 +205,7 @@ void Churn(benchmark::State& state) {
   std::vector<uint64_t> sizes(1 << 16);
   for (uint64_t& size : sizes) {
     const double u = std::uniform_real_distribution<double>(0, 1)(random);
-    size = static_cast<uint64_t>(64 * std::pow(1024.0, u));
+    size = static_cast<uint64_t>(size_min * std::pow(1024.0, u));
   }
   struct Block {
     uint64_t offset, size;
@@ -276,9 +280,14 @@ void Churn(benchmark::State& state) {
   }
 }
 BENCHMARK(Churn)
-    ->ArgNames({"random", "MiB", "huge"})
-    ->ArgsProduct({{0, 1}, {64, 512}, {0, 1}})
+    ->ArgNames({"random", "MiB", "huge", "from"})
+    ->ArgsProduct({{0, 1}, {64, 512}, {0, 1}, {64}})
     ->Iterations(1'000'000)
+    ->Unit(benchmark::kNanosecond);
+BENCHMARK(Churn)
+    ->ArgNames({"random", "MiB", "huge", "from"})
+    ->ArgsProduct({{0, 1}, {512}, {0, 1}, {16384}})
+    ->Iterations(10'000)
     ->Unit(benchmark::kNanosecond);
 
 // How much payload of one size fits.

@@ -29,12 +29,12 @@ bool PayloadVerifier::Fail(std::string what) {
   return false;
 }
 
-bool PayloadVerifier::Visit(uint64_t weight) {
-  if (weight > visits_left_) {
+bool PayloadVerifier::Visit(uint64_t visits) {
+  if (visits > visits_left_) {
     return Fail(
         "its parts are shared so often that reading it would take more visits than the limit");
   }
-  visits_left_ -= weight;
+  visits_left_ -= visits;
   return true;
 }
 

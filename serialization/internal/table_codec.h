@@ -10,6 +10,7 @@
 
 #include "serialization/codec.h"
 #include "serialization/internal/flat_layout.h"
+#include "serialization/internal/type_entry.h"
 #include "serialization/internal/type_name.h"
 
 namespace flatbuffers {
@@ -17,6 +18,7 @@ class DetachedBuffer;
 class FlatBufferBuilder;
 class Table;
 class Verifier;
+struct NativeTable;
 }  // namespace flatbuffers
 
 namespace spillway {
@@ -32,13 +34,24 @@ absl::Span<const char> BytesOf(const flatbuffers::DetachedBuffer& buffer);
 // REQUIRES: the builder is finished.
 absl::Span<const char> BytesOf(const flatbuffers::FlatBufferBuilder& builder);
 
+// A type of flatc's object API, such as MonsterT.
+template <typename T>
+concept GeneratedObject =
+    std::is_class_v<T> && std::is_base_of_v<flatbuffers::NativeTable, T> && requires {
+  typename T::TableType;
+} && GeneratedTable<typename T::TableType>;
+
+// Packs `value` and returns the root table's position as the builder counts it.
+using PackFunction = uint32_t (*)(flatbuffers::FlatBufferBuilder& builder, const void* value);
+absl::StatusOr<size_t> CheckedPackedBytes(const void* value, PackFunction pack,
+                                          std::string_view type_name);
+void PackInto(const void* value, PackFunction pack, std::string_view type_name,
+              absl::Span<char> out);
+
 // The size of a finished buffer that is to be stored as the table `type_name`; InvalidArgument if
 // it is empty or carries another table's file identifier.
 absl::StatusOr<size_t> CheckedBufferBytes(absl::Span<const char> buffer,
                                           std::string_view type_name);
-
-// The fingerprint of a table's registered schema; 0 for unknown.
-uint64_t TableFingerprint(std::string_view type_name);
 
 using VerifyTableFunction = bool (*)(const char* table, flatbuffers::Verifier& verifier);
 absl::Status VerifyTablePayload(absl::Span<const char> payload, VerifyTableFunction verify_table,
@@ -88,6 +101,36 @@ struct Codec<T, std::enable_if_t<internal::GeneratedTable<T>>> {
     typename Table::NativeTableType value;
     view->UnPackTo(&value);
     return value;
+  }
+};
+
+// An object-API value is stored as the table that it stands for, and has that table's type: what
+// was put as a MonsterT can be read as a Monster. It is packed by FlatBuffers' own builder and
+// copied, twice where the size has to be known before; store->Build, or a DetachedBuffer, avoids
+// that.
+template <typename T>
+struct Codec<T, std::enable_if_t<internal::GeneratedObject<T>>> {
+  using Table = typename T::TableType;
+  using View = const Table*;
+
+  static ObjectType Type() { return Codec<Table>::Type(); }
+  static std::string TypeName() { return Codec<Table>::TypeName(); }
+
+  static absl::StatusOr<size_t> EncodedSize(const T& value) {
+    return internal::CheckedPackedBytes(&value, &Pack, Table::GetFullyQualifiedName());
+  }
+  static void Encode(const T& value, absl::Span<char> out) {
+    internal::PackInto(&value, &Pack, Table::GetFullyQualifiedName(), out);
+  }
+  static View MakeView(absl::Span<const char> payload) { return Codec<Table>::MakeView(payload); }
+  static absl::Status Verify(absl::Span<const char> payload, const VerifyLimits& limits = {}) {
+    return Codec<Table>::Verify(payload, limits);
+  }
+  static T Decode(const View& view) { return Codec<Table>::Decode(view); }
+
+ private:
+  static uint32_t Pack(flatbuffers::FlatBufferBuilder& builder, const void* value) {
+    return Table::Pack(builder, static_cast<const T*>(value)).o;
   }
 };
 

@@ -64,9 +64,7 @@ void Evictor::Remove(Entry* entry) {
   MutexLock lock(&mutex_);
   switch (entry->queued_in) {
     case QueuedIn::kNone:
-      return;
     case QueuedIn::kPolicy:
-      policy_->Remove(entry->slot);
       break;
     case QueuedIn::kOutgoing:
       Unlink(outgoing_, entry);
@@ -75,6 +73,8 @@ void Evictor::Remove(Entry* entry) {
       Unlink(to_spill_, entry);
       break;
   }
+  // Also if the policy gave it up before: it may remember.
+  policy_->Remove(entry->slot);
   entry->queued_in = QueuedIn::kNone;
 }
 
@@ -107,6 +107,20 @@ void Evictor::PushOutgoing(const Victim& victim) {
   MutexLock lock(&mutex_);
   victim.entry->marks.store(0, std::memory_order_relaxed);
   Push(outgoing_, QueuedIn::kOutgoing, victim);
+}
+
+void Evictor::PushOutgoingFirst(const Victim& victim) {
+  MutexLock lock(&mutex_);
+  Entry* entry = victim.entry;
+  if (entry->queued_in != QueuedIn::kNone) return;
+  entry->marks.store(0, std::memory_order_relaxed);
+  entry->queued_in = QueuedIn::kOutgoing;
+  entry->previous = 0;
+  entry->next = outgoing_.oldest;
+  (outgoing_.oldest != 0 ? entries_->At(outgoing_.oldest)->previous : outgoing_.newest) =
+      entry->slot;
+  outgoing_.oldest = entry->slot;
+  outgoing_.bytes.fetch_add(entry->size, std::memory_order_relaxed);
 }
 
 void Evictor::PushToSpill(const Victim& victim) {

@@ -65,6 +65,8 @@ class Evictor final : public HitMarks {
 
   // Puts a victim where it belongs now. Ignored if the entry is no longer the victim's.
   void PushOutgoing(const Victim& victim);
+  // The same, to be dropped before all others.
+  void PushOutgoingFirst(const Victim& victim);
   void PushToSpill(const Victim& victim);
   void Readmit(const Victim& victim);
 

@@ -29,8 +29,8 @@ class HandleAccess {
 
   // Adopts one pin on resident bytes.
   template <typename RawViewT>
-  static RawViewT MakeView(Entry* entry) {
-    return RawViewT(entry, {BytesOf(entry), entry->size});
+  static RawViewT MakeView(Entry* entry, const char* label = nullptr) {
+    return RawViewT(entry, {BytesOf(entry), entry->size}, label);
   }
   template <typename ObjectViewT, typename RawViewT>
   static ObjectViewT MakeTypedView(RawViewT raw) {

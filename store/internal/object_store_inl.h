@@ -2,11 +2,13 @@
 #ifndef SPILLWAY_STORE_INTERNAL_OBJECT_STORE_INL_H_
 #define SPILLWAY_STORE_INTERNAL_OBJECT_STORE_INL_H_
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "store/internal/arena_builder.h"
 #include "store/internal/handle.h"
 #include "store/internal/store_core.h"
 #include "store/internal/type_table.h"
@@ -54,17 +56,129 @@ inline ObjectType AnyRef::type() const {
   return entry_ == nullptr ? ObjectType{} : internal::TypeOf(entry_->type);
 }
 
-inline uint64_t AnyRef::size_bytes() const { return entry_ == nullptr ? 0 : entry_->size; }
+inline uint64_t AnyRef::size_bytes() const {
+  return entry_ == nullptr ? 0 : entry_->size.load(std::memory_order_relaxed);
+}
 
 inline absl::StatusOr<RawView> AnyRef::GetRaw(const GetOptions& options) const {
   if (absl::Status status = internal::PinBytes(entry_, options); !status.ok()) return status;
-  return internal::HandleAccess::MakeView<RawView>(entry_);
+  if (options.label != nullptr) internal::SlabOf(entry_).core->AddLabel(entry_, options.label);
+  return internal::HandleAccess::MakeView<RawView>(entry_, options.label);
 }
 
 inline absl::StatusOr<RawView> AnyRef::GetRaw() const { return GetRaw(GetOptions()); }
 
 inline RawView::~RawView() {
-  if (entry_ != nullptr) internal::Unpin(entry_);
+  if (entry_ == nullptr) return;
+  if (label_ != nullptr) [[unlikely]]
+    internal::SlabOf(entry_).core->RemoveLabel(entry_, label_);
+  internal::Unpin(entry_);
+}
+
+inline bool AnyRef::ready() const {
+  return entry_ != nullptr && internal::StateOf(entry_->word.load(std::memory_order_acquire)) !=
+                                  internal::State::kPending;
+}
+
+inline void AnyRef::OnReady(std::function<void()> callback) const {
+  if (entry_ == nullptr) return callback();
+  internal::SlabOf(entry_).core->OnReady(entry_, std::move(callback));
+}
+
+inline void AnyRef::Hint(PolicyHint hint) const {
+  if (entry_ != nullptr) internal::SlabOf(entry_).core->Hint(entry_, hint);
+}
+
+template <typename T>
+absl::StatusOr<ObjectRef<T>> AnyRef::As() const {
+  RequireCodec<T>();
+  if (entry_ == nullptr) return absl::InvalidArgumentError("an empty ref has no type");
+  if (absl::Status status = internal::CheckType<T>(entry_); !status.ok()) return status;
+  return internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(*this);
+}
+
+template <typename T>
+template <typename V>
+absl::Status Promise<T>::Set(const V& value) {
+  static_assert(EncodableFrom<T, V>, "the promised type cannot be encoded from this value");
+  if (entry_ == nullptr) return absl::FailedPreconditionError("the promise was kept before");
+  internal::StoreCore* core = internal::SlabOf(entry_).core;
+  const absl::StatusOr<size_t> size = Codec<T>::EncodedSize(value);
+  if (!size.ok()) return size.status();
+  if (absl::Status status = core->Fulfil(entry_, *size); !status.ok()) return status;
+  Codec<T>::Encode(value, absl::MakeSpan(internal::BytesOf(entry_), *size));
+  internal::Entry* entry = std::exchange(entry_, nullptr);
+  absl::Status status = core->Seal(entry);
+  internal::Unref(entry);
+  return status;
+}
+
+template <typename T>
+void Promise<T>::Fail(absl::Status status) {
+  if (entry_ == nullptr) return;
+  internal::Entry* entry = std::exchange(entry_, nullptr);
+  internal::StoreCore* core = internal::SlabOf(entry).core;
+  core->Fail(entry, std::move(status));
+  core->Abandon(entry);
+}
+
+template <typename T>
+absl::StatusOr<Pending<T>> ObjectStore::MakePending(const PutOptions& options) {
+  RequireCodec<T>();
+  absl::StatusOr<internal::Entry*> entry =
+      core_->BeginPending(internal::TypeNumberFor<T>(), options);
+  if (!entry.ok()) return entry.status();
+  Pending<T> pending;
+  pending.ref = internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(
+      internal::HandleAccess::MakeRef<AnyRef>(*entry));
+  pending.promise = Promise<T>(*entry);
+  return pending;
+}
+
+template <typename T, typename Source>
+absl::StatusOr<ObjectRef<T>> ObjectStore::PutAs(const Source& source, const PutOptions& options) {
+  RequireCodec<T>();
+  const absl::StatusOr<size_t> size = Codec<T>::EncodedSize(source);
+  if (!size.ok()) return size.status();
+  absl::StatusOr<internal::Entry*> entry =
+      core_->Begin(*size, internal::TypeNumberFor<T>(), options);
+  if (!entry.ok()) return entry.status();
+  Codec<T>::Encode(source, absl::MakeSpan(internal::BytesOf(*entry), *size));
+  AnyRef ref = internal::HandleAccess::MakeRef<AnyRef>(*entry);
+  if (absl::Status status = core_->Seal(*entry); !status.ok()) return status;
+  return internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(std::move(ref));
+}
+
+template <typename T, typename Fn>
+absl::StatusOr<ObjectRef<T>> ObjectStore::Build(Fn fn, const BuildOptions& options) {
+  RequireCodec<T>();
+  // A multiple of the alignment, so that what ends at the block's end is aligned throughout.
+  const uint64_t room = (std::max<uint64_t>(options.size_hint_bytes, 1) + kBlockAlignment - 1) /
+                        kBlockAlignment * kBlockAlignment;
+  absl::StatusOr<internal::Entry*> entry =
+      core_->Begin(room, internal::TypeNumberFor<T>(), options.put);
+  if (!entry.ok()) return entry.status();
+  absl::Status failure;
+  uint64_t size = 0;
+  {
+    internal::ArenaBuilderAllocator allocator(core_, *entry);
+    flatbuffers::FlatBufferBuilder builder(room, &allocator, /*own_allocator=*/false,
+                                           kBlockAlignment);
+    // Makes the whole a multiple of the block's alignment, so that it starts at one.
+    builder.ForceVectorAlignment(0, 1, kBlockAlignment);
+    flatbuffers::Offset<T> root = fn(builder);
+    builder.Finish(root);
+    size = builder.GetSize();
+    failure = allocator.failure();
+  }
+  if (!failure.ok()) {
+    core_->Abandon(*entry);
+    return failure;
+  }
+  core_->KeepTail(*entry, size);
+  AnyRef ref = internal::HandleAccess::MakeRef<AnyRef>(*entry);
+  if (absl::Status status = core_->Seal(*entry); !status.ok()) return status;
+  return internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(std::move(ref));
 }
 
 inline ObjectType RawView::type() const {
@@ -79,8 +193,11 @@ template <typename T>
 absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get(const GetOptions& options) const {
   internal::Entry* entry = internal::HandleAccess::EntryOf(any_);
   if (absl::Status status = internal::PinBytes(entry, options); !status.ok()) return status;
+  if (options.label != nullptr) [[unlikely]] {
+    internal::SlabOf(entry).core->AddLabel(entry, options.label);
+  }
   return internal::HandleAccess::MakeTypedView<ObjectView<T>>(
-      internal::HandleAccess::MakeView<RawView>(entry));
+      internal::HandleAccess::MakeView<RawView>(entry, options.label));
 }
 
 template <typename T>
@@ -99,17 +216,7 @@ absl::StatusOr<T> ObjectRef<T>::Read() const {
 template <typename V>
 absl::StatusOr<ObjectRef<StoredType<V>>> ObjectStore::Put(const V& value,
                                                           const PutOptions& options) {
-  using T = StoredType<V>;
-  RequireCodec<T>();
-  const absl::StatusOr<size_t> size = Codec<T>::EncodedSize(value);
-  if (!size.ok()) return size.status();
-  absl::StatusOr<internal::Entry*> entry =
-      core_->Begin(*size, internal::TypeNumberFor<T>(), options);
-  if (!entry.ok()) return entry.status();
-  Codec<T>::Encode(value, absl::MakeSpan(internal::BytesOf(*entry), *size));
-  AnyRef ref = internal::HandleAccess::MakeRef<AnyRef>(*entry);
-  if (absl::Status status = core_->Seal(*entry); !status.ok()) return status;
-  return internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(std::move(ref));
+  return PutAs<StoredType<V>>(value, options);
 }
 
 template <typename T>

@@ -18,6 +18,12 @@ constexpr uint64_t kFixedBytes = 64 * kKiB;
 // Objects named in the message of a Close that is refused.
 constexpr int kPinnedNamedMax = 5;
 
+// Whether a put was counted for an object in this state, whose end counts as a delete then.
+bool WasPut(State state) {
+  return state == State::kHot || state == State::kClean || state == State::kCold ||
+         state == State::kDropped;
+}
+
 }  // namespace
 
 void UnpinSlow(Entry* entry) { SlabOf(entry).core->Unpin(entry); }
@@ -76,6 +82,7 @@ absl::Status StoreCore::Start(std::unique_ptr<SpillBackend> backend) {
   absl::StatusOr<std::unique_ptr<Arena>> arena = Arena::Create(arena_options, &budget_);
   if (!arena.ok()) return arena.status();
   arena_ = *std::move(arena);
+  CHECK_LT(arena_->region_bytes(), kNoBytes);
   entries_ = std::make_unique<EntryTable>(this, arena_->region(), &budget_);
   index_ = std::make_unique<IdIndex>(entries_.get(), &budget_);
   absl::StatusOr<std::unique_ptr<Evictor>> evictor = Evictor::Create(
@@ -122,7 +129,7 @@ void StoreCore::NoteTime() {
 
 std::string StoreCore::Describe(const Entry* entry) const {
   return absl::StrFormat("object %016x (%s, %d bytes)", entry->id.load(std::memory_order_relaxed),
-                         DescribeType(entry->type), entry->size);
+                         DescribeType(entry->type), entry->size.load());
 }
 
 absl::StatusOr<Entry*> StoreCore::Find(ObjectId id) {
@@ -149,8 +156,9 @@ uint64_t StoreCore::Transit(Entry* entry, State state, uint64_t set_flags, uint6
 
 void StoreCore::FreeBytes(Entry* entry, Aftermath* after) {
   if (entry->offset == kNoBytes) return;
-  arena_->Free(entry->offset, entry->size);
+  arena_->Free(entry->offset, BlockBytesOf(entry));
   entry->offset = kNoBytes;
+  entry->skew = 0;
   after->room_made = true;
 }
 
@@ -164,18 +172,22 @@ void StoreCore::MarkDead(Entry* entry, Stripe& stripe, State state, Aftermath* a
   const State old = StateOf(entry->word.load(std::memory_order_relaxed));
   if (old == State::kDeleted || old == State::kClosed) return;
   evictor_->Remove(entry);
-  const uint64_t word = Transit(entry, state, kUnpinSlow);
+  uint64_t word = Transit(entry, state, kUnpinSlow);
   index_->Erase(entry);
   if (state == State::kDeleted) ReleaseTicket(entry);
-  if (PinsOf(word) == 0) FreeBytes(entry, after);
   if ((word & kExtras) != 0) {
     auto extras = stripe.extras.find(entry->slot);
     if (extras != stripe.extras.end()) {
+      // Nobody can name the object to Unpin it any more.
+      const uint64_t pins = kPinOne * std::exchange(extras->second.explicit_pins, 0);
+      word = entry->word.fetch_sub(pins, std::memory_order_acq_rel) - pins;
       after->released.insert(after->released.end(), extras->second.contains.begin(),
                              extras->second.contains.end());
       extras->second.contains.clear();
+      TakeCallbacks(extras->second, after);
     }
   }
+  if (PinsOf(word) == 0) FreeBytes(entry, after);
 }
 
 void StoreCore::FreeEntryIfUnused(Entry* entry, Stripe& stripe, Aftermath* after) {
@@ -193,6 +205,7 @@ void StoreCore::FreeEntryIfUnused(Entry* entry, Stripe& stripe, Aftermath* after
 
 void StoreCore::Finish(Aftermath after) {
   if (after.room_made && !closed()) room_queue_->NotifyRoom();
+  for (const ReadyCallback& callback : after.callbacks) callback();
   // A container's refs may be the last ones of further containers: a loop, not a recursion, so that
   // a chain of any length is released in constant stack. The list belongs to the outermost call.
   if (!after.released.empty()) {
@@ -210,6 +223,7 @@ void StoreCore::Finish(Aftermath after) {
       pending = nullptr;
     }
   }
+  if (after.holds_life) DropLife();
   if (after.entry_freed) DropLife();
 }
 
@@ -246,6 +260,12 @@ void StoreCore::Unpin(Entry* entry) {
     const State state = StateOf(old);
     if (state == State::kDeleted || state == State::kClosed)
       FreeEntryIfUnused(entry, stripe, &after);
+    if (after.room_made) {
+      // With our pin gone only a life of our own keeps the core until the room was told of: the
+      // last handle may go as soon as the lock is given back.
+      lives_.fetch_add(1, std::memory_order_relaxed);
+      after.holds_life = true;
+    }
   }
   Finish(std::move(after));
 }
@@ -258,7 +278,7 @@ void StoreCore::Unref(Entry* entry) {
     const uint64_t old = entry->word.fetch_sub(kRefOne, std::memory_order_acq_rel);
     if (RefsOf(old) == 1) {
       if (StateOf(old) != State::kDeleted && StateOf(old) != State::kClosed) {
-        counters_.Mine().Add(Counter::kDeletes);
+        if (WasPut(StateOf(old))) counters_.Mine().Add(Counter::kDeletes);
         MarkDead(entry, stripe, State::kDeleted, &after);
       }
       FreeEntryIfUnused(entry, stripe, &after);
@@ -271,7 +291,6 @@ absl::Status StoreCore::Delete(Entry* entry) {
   Stripe& stripe = StripeOf(entry);
   Aftermath after;
   bool kept = false;
-  uint32_t explicit_pins = 0;
   {
     MutexLock lock(&stripe.mutex);
     const State state = StateOf(entry->word.load(std::memory_order_acquire));
@@ -279,16 +298,12 @@ absl::Status StoreCore::Delete(Entry* entry) {
     if (state == State::kDeleted) {
       return absl::NotFoundError(absl::StrCat(Describe(entry), " was deleted"));
     }
-    counters_.Mine().Add(Counter::kDeletes);
+    if (WasPut(state)) counters_.Mine().Add(Counter::kDeletes);
     MarkDead(entry, stripe, State::kDeleted, &after);
     auto extras = stripe.extras.find(entry->slot);
-    if (extras != stripe.extras.end()) {
-      kept = std::exchange(extras->second.kept, false);
-      explicit_pins = std::exchange(extras->second.explicit_pins, 0);
-    }
+    if (extras != stripe.extras.end()) kept = std::exchange(extras->second.kept, false);
   }
-  // The store's own holds go; the caller's ref keeps the entry meanwhile.
-  for (; explicit_pins > 0; --explicit_pins) internal::Unpin(entry);
+  // The store's own ref goes; the caller's keeps the entry meanwhile.
   if (kept) internal::Unref(entry);
   Finish(std::move(after));
   return absl::OkStatus();
@@ -319,6 +334,21 @@ absl::Status StoreCore::RemoveExplicitPin(Entry* entry) {
   }
   internal::Unpin(entry);
   return absl::OkStatus();
+}
+
+void StoreCore::AddLabel(Entry* entry, const char* label) {
+  Stripe& stripe = StripeOf(entry);
+  MutexLock lock(&stripe.mutex);
+  stripe.extras[entry->slot].labels.push_back(label);
+  entry->word.fetch_or(kExtras, std::memory_order_relaxed);
+}
+
+void StoreCore::RemoveLabel(Entry* entry, const char* label) {
+  Stripe& stripe = StripeOf(entry);
+  MutexLock lock(&stripe.mutex);
+  std::vector<const char*>& labels = stripe.extras[entry->slot].labels;
+  const auto found = std::find(labels.begin(), labels.end(), label);
+  if (found != labels.end()) labels.erase(found);
 }
 
 bool StoreCore::OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) {
@@ -353,10 +383,11 @@ absl::Status StoreCore::SetMemoryLimit(uint64_t memory_limit_bytes) {
   evictor_->SetCapacity(PolicyCapacity());
   max_object_bytes_.store(LargestObject(), std::memory_order_relaxed);
   room_queue_->NotifyRoom();
-  return WithRoom(0, "lowering the memory limit", -absl::Seconds(1), [this] {
-    arena_->Trim(budget_.excess_bytes());
-    return budget_.excess_bytes() == 0;
-  });
+  return WithRoom(0, "lowering the memory limit", Counter::kRefusedMemory, -absl::Seconds(1),
+                  [this](AllocateEffort) {
+                    arena_->Trim(budget_.excess_bytes());
+                    return budget_.excess_bytes() == 0;
+                  });
 }
 
 absl::Status StoreCore::Close() {
@@ -378,9 +409,9 @@ absl::Status StoreCore::Close() {
   look();
   if (pinned > 0) {
     if (spiller_ != nullptr) spiller_->Start(executor_);
-    return absl::FailedPreconditionError(
-        absl::StrFormat("cannot close the store: %d objects are pinned by views or Pin: %s%s",
-                        pinned, named, pinned > kPinnedNamedMax ? ", ..." : ""));
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "cannot close the store: %d objects are pinned by views, builders or Pin: %s%s", pinned,
+        named, pinned > kPinnedNamedMax ? ", ..." : ""));
   }
   if (closed_.exchange(true)) return absl::OkStatus();
   room_queue_->CloseAll();
@@ -394,7 +425,6 @@ void StoreCore::CloseEntry(Entry* entry) {
   Stripe& stripe = StripeOf(entry);
   Aftermath after;
   bool kept = false;
-  uint32_t explicit_pins = 0;
   {
     MutexLock lock(&stripe.mutex);
     const uint64_t word = entry->word.load(std::memory_order_acquire);
@@ -402,12 +432,8 @@ void StoreCore::CloseEntry(Entry* entry) {
     internal::Ref(entry);  // ours, so that nothing below frees it under our hands
     MarkDead(entry, stripe, State::kClosed, &after);
     auto extras = stripe.extras.find(entry->slot);
-    if (extras != stripe.extras.end()) {
-      kept = std::exchange(extras->second.kept, false);
-      explicit_pins = std::exchange(extras->second.explicit_pins, 0);
-    }
+    if (extras != stripe.extras.end()) kept = std::exchange(extras->second.kept, false);
   }
-  for (; explicit_pins > 0; --explicit_pins) internal::Unpin(entry);
   if (kept) internal::Unref(entry);
   internal::Unref(entry);
   Finish(std::move(after));

@@ -21,9 +21,11 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -66,11 +68,16 @@ class RestoreOperation {
   absl::InlinedVector<Parker*, 2> waiters_ ABSL_GUARDED_BY(mutex_);
 };
 
+using ReadyCallback = std::function<void()>;
+
 // What few entries have.
 struct EntryExtras {
-  std::vector<Entry*> contains;  // one ref held on each
-  uint32_t explicit_pins = 0;    // by Pin, each also a pin in the word
-  bool kept = false;             // by PutOptions.keep, a ref in the word
+  std::vector<std::pair<uint64_t, ReadyCallback>> on_ready;  // by number
+  absl::Status failure;                                      // of a Failed entry
+  std::vector<const char*> labels;                           // of views, as given at Get
+  std::vector<Entry*> contains;                              // one ref held on each
+  uint32_t explicit_pins = 0;                                // by Pin, each also a pin in the word
+  bool kept = false;  // by PutOptions.keep, a ref in the word
 };
 
 // Thread-safe.
@@ -82,8 +89,38 @@ class StoreCore final : public RelocationListener {
   // ---- Puts (store_put.cc) ----
   // A new entry in state Building, with one ref and a block of `size` bytes.
   absl::StatusOr<Entry*> Begin(uint64_t size, uint16_t type, const PutOptions& options);
-  // Publishes it. Unavailable if the store was closed meanwhile.
+  // Publishes it, and gives up the pin under which it was built. Unavailable or NotFound if the
+  // store was closed or the object deleted meanwhile.
   absl::Status Seal(Entry* entry);
+  // Gives up an entry that was begun and will not be sealed.
+  void Abandon(Entry* entry);
+  // For what grows from its end downwards while it is built: a block of `size` bytes instead, whose
+  // last `keep_tail` and first `keep_head` bytes are the old one's.
+  absl::StatusOr<uint64_t> Regrow(Entry* entry, uint64_t size, uint64_t keep_tail,
+                                  uint64_t keep_head);
+  // The payload is the last `size` bytes of the block.
+  void KeepTail(Entry* entry, uint64_t size);
+
+  // ---- Promises (store_pending.cc) ----
+  // A new entry in state Pending, with a ref and a pin for the promise and another ref for the
+  // caller.
+  absl::StatusOr<Entry*> BeginPending(uint16_t type, const PutOptions& options);
+  // Room for the value; Seal publishes it. NotFound or Unavailable if nobody can get it any more.
+  absl::Status Fulfil(Entry* entry, uint64_t size);
+  // In place of a value: an error for everybody who asks. `status` must not be OK.
+  void Fail(Entry* entry, absl::Status status);
+  // Calls back once the object is no longer pending: at once, on this thread, if it is not; else on
+  // the thread that ends it, with no lock held. Returns what RemoveCallback takes; 0 if it was
+  // called.
+  uint64_t OnReady(Entry* entry, std::function<void()> callback);
+  void RemoveCallback(Entry* entry, uint64_t number);
+  // Waits until `count` of the entries are no longer pending. Returns how many are not.
+  size_t WaitReady(absl::Span<Entry* const> entries, size_t count, absl::Time deadline);
+  absl::Status WaitWhilePending(Entry* entry, absl::Duration wait);
+  Clock* clock() const { return clock_; }
+
+  // ---- Hints (store_pending.cc) ----
+  void Hint(Entry* entry, PolicyHint hint);
 
   // ---- Gets (store_get.cc) ----
   // A pin on the entry's bytes after TryPin failed: waits, restores, or says why not.
@@ -113,12 +150,17 @@ class StoreCore final : public RelocationListener {
   // which it hands over.
   void AddExplicitPin(Entry* entry);
   absl::Status RemoveExplicitPin(Entry* entry);
+  // Who holds a view, by a name that outlives it. REQUIRES: the caller holds a pin.
+  void AddLabel(Entry* entry, const char* label);
+  void RemoveLabel(Entry* entry, const char* label);
 
   // ---- The whole ----
   absl::Status Flush();
   absl::Status SetMemoryLimit(uint64_t memory_limit_bytes);
   uint64_t Trim() { return arena_->Trim(~uint64_t{0}); }
   StoreStats Stats();
+  // Calls visit(entry, extras or null, refs by containers) for every object, under its stripe lock.
+  void VisitHolders(absl::FunctionRef<void(const Entry*, const EntryExtras*, uint32_t)> visit);
   absl::Status Close();
   // The store object is gone: closes whatever is pinned, and deletes the core when the last handle
   // goes.
@@ -147,8 +189,10 @@ class StoreCore final : public RelocationListener {
   // What has to happen after a stripe lock was given back.
   struct Aftermath {
     std::vector<Entry*> released;  // refs of a container that went
+    std::vector<ReadyCallback> callbacks;
     bool entry_freed = false;
     bool room_made = false;
+    bool holds_life = false;  // of the core, to be given up last
   };
 
   explicit StoreCore(const StoreOptions& options);
@@ -168,6 +212,7 @@ class StoreCore final : public RelocationListener {
   void ReleaseTicket(Entry* entry);
   void FreeEntryIfUnused(Entry* entry, Stripe& stripe, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
+  static void TakeCallbacks(EntryExtras& extras, Aftermath* after);
   // Without it.
   void Finish(Aftermath after);
   void DropLife();
@@ -175,7 +220,9 @@ class StoreCore final : public RelocationListener {
 
   // -- store_put.cc --
   // An entry in state Building, in the index, without bytes.
-  absl::StatusOr<Entry*> AcquireEntry(const PutOptions& options);
+  absl::StatusOr<Entry*> AcquireEntry(State state, uint16_t type, const PutOptions& options);
+  // ResourceExhausted if an object of `size` bytes could never fit.
+  absl::Status CheckSize(uint64_t size);
   absl::StatusOr<uint64_t> NewId();
   // Takes the next block of ids from the spill directory, in which they are never given out again.
   absl::Status ReserveIds();
@@ -190,32 +237,39 @@ class StoreCore final : public RelocationListener {
   absl::Status FinishRestore(Entry* entry, uint64_t offset, absl::Status status);
   std::shared_ptr<RestoreOperation> BeginRestore(Entry* entry, Stripe& stripe)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
-  absl::Status WhyNoBytes(const Entry* entry, State state) const;
+  absl::Status WhyNoBytes(Entry* entry, State state, Stripe& stripe)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
   // Until when to wait for another caller's restore: its room, and then its read.
   absl::Time JoinDeadline(absl::Duration wait) const;
 
   // -- store_room.cc --
   // A block of `size` bytes, after waiting for room up to `wait` (negative: the store's default).
   absl::StatusOr<uint64_t> AcquireBlock(uint64_t size, uint32_t slot, absl::Duration wait);
+  // The same without waiting; kNoBytes if there is no room.
+  uint64_t TryAcquireBlock(uint64_t size, uint32_t slot);
   // Calls `attempt` until it is true: at once, after dropping objects, or after waiting in turn.
-  absl::Status WithRoom(uint64_t size, const char* what, absl::Duration wait,
-                        absl::FunctionRef<bool()> attempt);
-  bool TryWithDrops(uint64_t size, absl::FunctionRef<bool()> attempt);
-  absl::Status WaitForRoom(uint64_t size, const char* what, absl::Duration wait,
-                           absl::FunctionRef<bool()> attempt);
+  // A refusal is counted under `refused`. Attempts are told how far to go: kReclaim when dropping
+  // alone has not helped.
+  absl::Status WithRoom(uint64_t size, const char* what, Counter refused, absl::Duration wait,
+                        absl::FunctionRef<bool(AllocateEffort)> attempt);
+  bool TryWithDrops(uint64_t size, absl::FunctionRef<bool(AllocateEffort)> attempt);
+  absl::Status WaitForRoom(uint64_t size, const char* what, Counter refused, absl::Duration wait,
+                           absl::FunctionRef<bool(AllocateEffort)> attempt);
   // Drops objects that can go without I/O until blocks of `want_bytes` are free. Returns the bytes
   // freed.
+  // Spares objects that are needed soon unless nothing else can go.
   uint64_t DropSome(uint64_t want_bytes);
+  uint64_t DropSome(uint64_t want_bytes, bool spare_needed);
   enum class DropResult { kDropped, kDirty, kPinned, kGone };
-  DropResult TryDrop(const Evictor::Victim& victim, uint64_t* freed);
-  DropResult DropLocked(Entry* entry, Aftermath* after);
+  DropResult TryDrop(const Evictor::Victim& victim, bool spare_needed, uint64_t* freed);
+  DropResult DropLocked(Entry* entry, bool spare_needed, Aftermath* after);
   // Moves objects out of the sparsest spans, so that whole pages come free. Returns the objects
   // moved.
   uint64_t Compact(uint64_t want_bytes);
   bool Move(uint32_t slot);
   // Whether room may come without anybody giving something up: writes in flight, or to come.
   bool RoomMayCome() const;
-  absl::Status NoRoom(uint64_t size, const char* what);
+  absl::Status NoRoom(uint64_t size, const char* what, Counter refused);
   std::string LargestPinHolders();
   // Bytes in use that cannot be had back without I/O.
   uint64_t UnreclaimableBytes() const;
@@ -238,6 +292,7 @@ class StoreCore final : public RelocationListener {
   std::atomic<bool> closed_{false};
   std::atomic<uint64_t> next_id_{1};
   std::atomic<uint64_t> end_id_{uint64_t{1} << 48};  // ids from here on are not ours yet
+  std::atomic<uint64_t> next_callback_{1};
   Mutex ids_mutex_;
   bool reserved_ids_ ABSL_GUARDED_BY(ids_mutex_) = false;
   std::atomic<uint32_t> now_ds_{0};

@@ -46,8 +46,10 @@ void RestoreOperation::Finish(absl::Status status) {
   for (Parker* waiter : waiters_) waiter->Unpark();
 }
 
-absl::Status StoreCore::WhyNoBytes(const Entry* entry, State state) const {
+absl::Status StoreCore::WhyNoBytes(Entry* entry, State state, Stripe& stripe) {
   switch (state) {
+    case State::kFailed:
+      return stripe.extras[entry->slot].failure;
     case State::kClosed:
       return absl::UnavailableError("the store is closed");
     case State::kDropped:
@@ -71,8 +73,9 @@ absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
   Stripe& stripe = StripeOf(entry);
   bool counted = false;
   for (;;) {
-    std::shared_ptr<RestoreOperation> operation;
+    bool pending = false;
     bool mine = false;
+    std::shared_ptr<RestoreOperation> operation;
     SpillTicket ticket = kNoTicket;
     {
       MutexLock lock(&stripe.mutex);
@@ -80,10 +83,14 @@ absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
       const State state = StateOf(word);
       if (IsResident(word)) {
         entry->word.fetch_add(kPinOne, std::memory_order_acquire);
+        if (!counted) CountHit(entry);
         return absl::OkStatus();
       }
-      if (state != State::kCold) return WhyNoBytes(entry, state);
-      if ((word & kRestoring) != 0) {
+      if (state == State::kPending) {
+        pending = true;
+      } else if (state != State::kCold) {
+        return WhyNoBytes(entry, state, stripe);
+      } else if ((word & kRestoring) != 0) {
         operation = stripe.restores.at(entry->slot);
       } else {
         operation = BeginRestore(entry, stripe);
@@ -94,7 +101,9 @@ absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
     if (!counted) counters_.Mine().Add(Counter::kMisses);
     counted = true;
     if (mine) return Restore(entry, ticket, options.wait_for_room_max);
-    const absl::Status status = operation->Wait(clock_, JoinDeadline(options.wait_for_room_max));
+    const absl::Status status =
+        pending ? WaitWhilePending(entry, options.wait_for_value_max)
+                : operation->Wait(clock_, JoinDeadline(options.wait_for_room_max));
     if (!status.ok()) return status;
   }
 }
@@ -142,7 +151,12 @@ absl::Status StoreCore::FinishRestore(Entry* entry, uint64_t offset, absl::Statu
     if (state != State::kCold) {
       // Deleted or closed meanwhile: nothing is published.
       entry->word.fetch_and(~kRestoring, std::memory_order_relaxed);
-      status = WhyNoBytes(entry, state);
+      status = WhyNoBytes(entry, state, stripe);
+    } else if (absl::IsNotFound(status)) {
+      // To callers NotFound means deleted, which the object is not.
+      status = absl::DataLossError(
+          absl::StrCat(Describe(entry), " is lost to the spill tier: ", status.message()));
+      entry->word.fetch_and(~kRestoring, std::memory_order_relaxed);
     } else if (status.ok()) {
       entry->offset = offset;
       offset = kNoBytes;
@@ -186,6 +200,10 @@ void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& opti
     uint64_t bytes = 0;
     for (; next < entries.size() && (reading.empty() || bytes < together_max); ++next) {
       Entry* entry = entries[next];
+      if (entry == nullptr) {
+        (*statuses)[next] = absl::InvalidArgumentError("get of an empty ref");
+        continue;
+      }
       if (TryPin(entry)) {
         CountHit(entry);
         continue;
@@ -195,7 +213,7 @@ void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& opti
       uint64_t offset = kNoBytes;
       const uint64_t word = entry->word.load(std::memory_order_acquire);
       if (StateOf(word) == State::kCold && (word & kRestoring) == 0) {
-        offset = AcquireBlock(entry->size, entry->slot, absl::ZeroDuration()).value_or(kNoBytes);
+        offset = TryAcquireBlock(entry->size, entry->slot);
       }
       SpillTicket ticket = kNoTicket;
       if (offset != kNoBytes) {

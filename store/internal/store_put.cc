@@ -1,4 +1,5 @@
 // How an object comes into the store: Begin, the caller writes, Seal.
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_format.h"
@@ -15,6 +16,11 @@ namespace {
 // put.
 constexpr uint64_t kIdsPerTimeNote = 64;
 
+// A FlatBuffer stays where it was built if no more than this share of its block stays empty before
+// it.
+constexpr uint64_t kSkewShareMax = 8;
+constexpr uint64_t kSkewUnitsMax = uint64_t{1} << 20;
+
 // Ids taken at once from the 48 bits of a spill directory: enough for hours of puts without I/O,
 // and for a quarter of a million opens.
 constexpr uint64_t kIdsPerReservation = uint64_t{1} << 30;
@@ -23,27 +29,30 @@ constexpr uint64_t kIdsPerReservation = uint64_t{1} << 30;
 
 absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutOptions& options) {
   if (closed()) return absl::UnavailableError("the store is closed");
-  if (size > max_object_bytes_.load(std::memory_order_relaxed)) {
-    counters_.Mine().Add(Counter::kRefusedTooLarge);
-    return absl::ResourceExhaustedError(absl::StrFormat(
-        "an object of %d bytes is larger than the largest that a memory limit of %d bytes can "
-        "hold, "
-        "%d bytes",
-        size, budget_.limit_bytes(), max_object_bytes_.load(std::memory_order_relaxed)));
-  }
-  absl::StatusOr<Entry*> acquired = AcquireEntry(options);
+  if (absl::Status status = CheckSize(size); !status.ok()) return status;
+  absl::StatusOr<Entry*> acquired = AcquireEntry(State::kBuilding, type, options);
   if (!acquired.ok()) return acquired.status();
   Entry* entry = *acquired;
   absl::StatusOr<uint64_t> offset = AcquireBlock(size, entry->slot, options.wait_for_room_max);
   if (!offset.ok()) {
-    internal::Unref(entry);
+    Abandon(entry);
     return offset.status();
   }
   entry->offset = *offset;
-  entry->size = size;
-  entry->type = type;
+  entry->size.store(size, std::memory_order_relaxed);
   WakeSpillerIfNeeded();
   return entry;
+}
+
+absl::Status StoreCore::CheckSize(uint64_t size) {
+  if (size <= max_object_bytes_.load(std::memory_order_relaxed)) [[likely]]
+    return absl::OkStatus();
+  counters_.Mine().Add(Counter::kRefusedTooLarge);
+  return absl::ResourceExhaustedError(absl::StrFormat(
+      "an object of %d bytes is larger than the largest that a memory limit of %d bytes can "
+      "hold, "
+      "%d bytes",
+      size, budget_.limit_bytes(), max_object_bytes_.load(std::memory_order_relaxed)));
 }
 
 absl::StatusOr<uint64_t> StoreCore::NewId() {
@@ -72,40 +81,45 @@ absl::Status StoreCore::ReserveIds() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Entry*> StoreCore::AcquireEntry(const PutOptions& options) {
+absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
+                                               const PutOptions& options) {
   const absl::StatusOr<uint64_t> new_id = NewId();
   if (!new_id.ok()) return new_id.status();
   const uint64_t id = *new_id;
   if (id % kIdsPerTimeNote == 0) NoteTime();
   // The policy's node first, then the entry, then the place in the index: each may need room.
   Entry* entry = nullptr;
-  const absl::Status room =
-      WithRoom(kSlabBytes, "metadata", options.wait_for_room_max, [this, id, &entry] {
-        if (entry == nullptr) {
-          if (!evictor_->ReserveForOneMore()) return false;
-          entry = entries_->Allocate();
-          if (entry == nullptr) return false;
-          entry->id.store(id, std::memory_order_relaxed);
-        }
-        return index_->Insert(entry);
-      });
+  const absl::Status room = WithRoom(kSlabBytes, "metadata", Counter::kRefusedMetadata,
+                                     options.wait_for_room_max, [&](AllocateEffort effort) {
+                                       // Metadata is charged beside the arena's pages: free ones
+                                       // are given back for it.
+                                       if (effort == AllocateEffort::kReclaim)
+                                         arena_->Trim(kSlabBytes);
+                                       if (entry == nullptr) {
+                                         if (!evictor_->ReserveForOneMore()) return false;
+                                         entry = entries_->Allocate();
+                                         if (entry == nullptr) return false;
+                                         entry->id.store(id, std::memory_order_relaxed);
+                                       }
+                                       return index_->Insert(entry);
+                                     });
   if (!room.ok()) {
     if (entry != nullptr) {
       entry->id.store(0, std::memory_order_relaxed);
       entries_->Free(entry);
     }
-    counters_.Mine().Add(Counter::kRefusedMetadata);
     return room;
   }
   entry->offset = kNoBytes;
-  entry->size = 0;
+  entry->skew = 0;
+  entry->size.store(0, std::memory_order_relaxed);
   entry->ticket = kNoTicket;
-  entry->type = 0;
+  entry->type = type;
   entry->created_ds = now_ds_.load(std::memory_order_relaxed);
   entry->accessed_ds.store(entry->created_ds, std::memory_order_relaxed);
   entry->marks.store(0, std::memory_order_relaxed);
   lives_.fetch_add(1, std::memory_order_relaxed);
-  uint64_t word = kRefOne | StateBits(State::kBuilding);
+  uint64_t word = kRefOne | kPinOne | StateBits(state);
   if (options.on_evict == OnEvict::kDrop) word |= kOnEvictDrop;
   if (options.on_evict == OnEvict::kNever) word |= kOnEvictNever;
   entry->word.store(word, std::memory_order_release);
@@ -130,21 +144,77 @@ absl::StatusOr<Entry*> StoreCore::AcquireEntry(const PutOptions& options) {
 
 absl::Status StoreCore::Seal(Entry* entry) {
   Stripe& stripe = StripeOf(entry);
+  Aftermath after;
+  bool published = false;
   {
     MutexLock lock(&stripe.mutex);
-    const State state = StateOf(entry->word.load(std::memory_order_acquire));
-    if (state == State::kClosed) {
-      return absl::UnavailableError("the store was closed before the object was sealed");
+    const uint64_t word = entry->word.load(std::memory_order_acquire);
+    const State state = StateOf(word);
+    CHECK(state == State::kBuilding || state == State::kPending || state == State::kClosed ||
+          state == State::kDeleted)
+        << "Seal of an object in state " << StateName(state);
+    if (state == State::kBuilding || state == State::kPending) {
+      published = true;
+      Transit(entry, State::kHot);
+      // Without a spill tier only droppable objects can ever leave.
+      if (backend_ != nullptr || (word & kOnEvictDrop) != 0) evictor_->Insert(entry);
+      if ((word & kExtras) != 0) TakeCallbacks(stripe.extras[entry->slot], &after);
     }
-    CHECK(state == State::kBuilding) << "Seal of an object in state " << StateName(state);
-    Transit(entry, State::kHot);
-    evictor_->Insert(entry);
+  }
+  internal::Unpin(entry);  // the builder's
+  Finish(std::move(after));
+  if (!published) {
+    return closed() ? absl::UnavailableError("the store was closed before the object was sealed")
+                    : absl::NotFoundError("the object was deleted before it was sealed");
   }
   CounterBlock& mine = counters_.Mine();
   mine.Add(Counter::kPuts);
   mine.Add(Counter::kPutBytes, entry->size);
   mine.Record(Latency::kObjectBytes, entry->size);
   return absl::OkStatus();
+}
+
+void StoreCore::Abandon(Entry* entry) {
+  internal::Unpin(entry);
+  internal::Unref(entry);
+}
+
+absl::StatusOr<uint64_t> StoreCore::Regrow(Entry* entry, uint64_t size, uint64_t keep_tail,
+                                           uint64_t keep_head) {
+  if (absl::Status status = CheckSize(size); !status.ok()) return status;
+  absl::StatusOr<uint64_t> offset = AcquireBlock(size, entry->slot, -absl::Seconds(1));
+  if (!offset.ok()) return offset.status();
+  MutexLock lock(&StripeOf(entry).mutex);
+  std::memcpy(arena_->At(*offset + size - keep_tail),
+              arena_->At(entry->offset + BlockBytesOf(entry) - keep_tail), keep_tail);
+  std::memcpy(arena_->At(*offset), arena_->At(entry->offset), keep_head);
+  arena_->Free(entry->offset, BlockBytesOf(entry));
+  entry->offset = *offset;
+  entry->size = size;
+  entry->skew = 0;
+  return size;
+}
+
+void StoreCore::KeepTail(Entry* entry, uint64_t size) {
+  const uint64_t front = entry->size - size;
+  MutexLock lock(&StripeOf(entry).mutex);
+  if (front % kSkewUnit == 0 && front <= entry->size / kSkewShareMax &&
+      front / kSkewUnit < kSkewUnitsMax) {
+    entry->skew = front / kSkewUnit;
+    entry->size = size;
+    return;
+  }
+  // Too much would be wasted for good. A smaller block if one is at hand, else the same one.
+  const uint64_t smaller = arena_->Allocate(size, entry->slot);
+  if (smaller == kNoOffset) {
+    std::memmove(arena_->At(entry->offset), arena_->At(entry->offset + front), size);
+    arena_->ShrinkInPlace(entry->offset, entry->size, size);
+  } else {
+    std::memcpy(arena_->At(smaller), arena_->At(entry->offset + front), size);
+    arena_->Free(entry->offset, entry->size);
+    entry->offset = smaller;
+  }
+  entry->size = size;
 }
 
 }  // namespace spillway::internal

@@ -60,7 +60,7 @@ class AdmissionQueue {
     bool entered() const { return entered_; }
 
     // Waits for this ticket's turn. Called again after kTryNow if the try failed. A ticket whose
-    // deadline has passed is still told once to try if it is the head and room was notified.
+    // deadline has passed is still told once to try if it is the head and has not just tried.
     // REQUIRES: entered().
     Wake Await(absl::Time deadline);
 

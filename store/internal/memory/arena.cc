@@ -44,13 +44,24 @@ constexpr uint64_t kLimitPerShard = 64 << 20;
 constexpr int kFreedByte = 0xef;
 constexpr uint64_t kPrefaultStepPages = 16384;
 
+// Rather than have pages returned, a small block is taken from one of so many larger classes, and
+// at most by so much too large.
+constexpr uint32_t kLargerClasses = 4;
+constexpr uint64_t kLargerFraction = 8;
+
+// A block larger than this part of the limit leaves no slack: it may need everything that is free.
+constexpr uint64_t kSlackSizeFraction = 8;
+
 // A loop of Allocate that lost a race starts anew; each round means that another thread got on.
 constexpr int kRoundsMax = 256;
 
 constexpr uint64_t RoundUp(uint64_t bytes, uint64_t unit) {
   return (bytes + unit - 1) / unit * unit;
 }
-constexpr uint64_t PagesFor(uint64_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes; }
+// Without overflow for "as many as there are".
+constexpr uint64_t PagesFor(uint64_t bytes) {
+  return bytes / kPageBytes + (bytes % kPageBytes != 0);
+}
 
 // Inaccessible address space, aligned to huge pages.
 struct Region {
@@ -108,6 +119,7 @@ class Arena::Impl {
   uint64_t AllocateLarge(uint64_t size, AllocateEffort effort);
   void Free(uint64_t offset, uint64_t size);
   uint64_t ShrinkInPlace(uint64_t offset, uint64_t old_size, uint64_t new_size);
+  uint64_t BlockSizeAt(uint64_t offset) const;
   ArenaUsage Usage() const;
   uint64_t ReclaimablePages() const { return pages_.returnable_pages() + IdlePages(); }
   uint64_t Trim(uint64_t want_bytes);
@@ -125,10 +137,23 @@ class Arena::Impl {
 
   // Returns about `pages` committed pages without payload to the system; the result is how many are
   // in hand then.
-  uint64_t ReturnPages(uint64_t pages);
+  uint64_t ReturnPages(uint64_t pages, RunId keep = kNoRun);
 
-  // What a Take asked for and did not get: tries to get it. True if it is worth asking again.
-  bool Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort effort, uint64_t* in_hand);
+  // What a Take asked for and did not get: tries to get it, and leaves `slack_pages` where they
+  // are. True if it is worth asking again.
+  bool Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort effort, uint64_t slack_pages,
+               RunId keep, uint64_t* in_hand);
+
+  // Free pages that an allocation leaves alone.
+  uint64_t SlackFor(uint64_t size, AllocateEffort effort) const {
+    if (effort != AllocateEffort::kBalanced) return 0;
+    const uint64_t limit = budget_->limit_bytes();
+    if (size > limit / kSlackSizeFraction) return 0;
+    return static_cast<uint64_t>(static_cast<double>(limit / kPageBytes) * options_.slack);
+  }
+
+  // Takes a free block that is a little too large.
+  uint64_t TakeLarger(uint32_t size_class, uint64_t size, BlockTag tag);
 
   // Constant after construction.
   const ArenaOptions options_;
@@ -148,15 +173,15 @@ class Arena::Impl {
   uint64_t large_payload_bytes_ ABSL_GUARDED_BY(large_lock_) = 0;
 };
 
-uint64_t Arena::Impl::ReturnPages(uint64_t pages) {
-  uint64_t in_hand = pages_.ReturnFree(pages);
+uint64_t Arena::Impl::ReturnPages(uint64_t pages, RunId keep) {
+  uint64_t in_hand = pages_.ReturnFree(pages, keep);
   if (in_hand < pages && small_.PutEmptySpans()) in_hand += pages_.ReturnFree(pages - in_hand);
   if (in_hand < pages) in_hand += small_.ReturnIdle(pages - in_hand);
   return in_hand;
 }
 
 bool Arena::Impl::Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort effort,
-                          uint64_t* in_hand) {
+                          uint64_t slack_pages, RunId keep, uint64_t* in_hand) {
   if (outcome == TakeOutcome::kNone) return false;
   if (missing == 0) return true;
   if (effort == AllocateEffort::kReuse) return false;
@@ -165,8 +190,8 @@ bool Arena::Impl::Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort 
   const bool from_hand = outcome == TakeOutcome::kNeedsMetadata && *in_hand >= missing_pages;
   if (!from_hand) {
     // The usual refusal of a full store ends here.
-    if (ReclaimablePages() < missing_pages) return false;
-    const uint64_t returned = ReturnPages(missing_pages);
+    if (ReclaimablePages() < missing_pages + slack_pages) return false;
+    const uint64_t returned = ReturnPages(missing_pages, keep);
     *in_hand += returned;
     if (returned == 0) return false;
     // While the limit is exceeded, what comes free belongs to the budget.
@@ -181,15 +206,34 @@ bool Arena::Impl::Provide(TakeOutcome outcome, uint64_t missing, AllocateEffort 
   return true;
 }
 
+uint64_t Arena::Impl::TakeLarger(uint32_t size_class, uint64_t size, BlockTag tag) {
+  const uint64_t block_bytes = kSizeClassTable[size_class].block_bytes;
+  for (uint32_t i = size_class + 1; i <= size_class + kLargerClasses && i < kSizeClasses; ++i) {
+    if (kSizeClassTable[i].block_bytes > block_bytes + block_bytes / kLargerFraction) break;
+    const uint64_t offset = small_.TakeReady(i, size, tag);
+    if (offset != kNoOffset) return offset;
+  }
+  return kNoOffset;
+}
+
 uint64_t Arena::Impl::AllocateSmall(uint64_t size, BlockTag tag, AllocateEffort effort) {
   const uint32_t size_class = SizeClassOf(size);
   uint64_t offset = small_.TakeReady(size_class, size, tag);
+  if (offset != kNoOffset) {
+    UnpoisonBlocks(region_.data + offset, size);
+    return offset;
+  }
+  const uint64_t slack_pages = SlackFor(size, effort);
   uint64_t in_hand = 0;
   for (int round = 0; offset == kNoOffset && round < kRoundsMax; ++round) {
     const SmallBlocks::Taken taken = small_.TakeByExtending(size_class, size, tag, &in_hand);
     offset = taken.offset;
     if (taken.outcome == TakeOutcome::kTaken) break;
-    if (Provide(taken.outcome, taken.missing, effort, &in_hand)) continue;
+    if (taken.outcome == TakeOutcome::kNeedsPages && in_hand == 0) {
+      offset = TakeLarger(size_class, size, tag);
+      if (offset != kNoOffset) break;
+    }
+    if (Provide(taken.outcome, taken.missing, effort, slack_pages, kNoRun, &in_hand)) continue;
     if (!small_.StopDraining(size_class)) break;
     offset = small_.TakeReady(size_class, size, tag);
   }
@@ -201,6 +245,7 @@ uint64_t Arena::Impl::AllocateSmall(uint64_t size, BlockTag tag, AllocateEffort 
 uint64_t Arena::Impl::AllocateLarge(uint64_t size, AllocateEffort effort) {
   if (size > region_.bytes) return kNoOffset;
   const uint32_t pages = static_cast<uint32_t>(PagesFor(size));
+  const uint64_t slack_pages = SlackFor(size, effort);
   uint64_t in_hand = 0;
   RunId id = kNoRun;
   for (int round = 0; round < kRoundsMax; ++round) {
@@ -215,7 +260,7 @@ uint64_t Arena::Impl::AllocateLarge(uint64_t size, AllocateEffort effort) {
     }
     id = taken.run;
     if (taken.outcome == TakeOutcome::kTaken) break;
-    if (!Provide(taken.outcome, taken.missing, effort, &in_hand)) break;
+    if (!Provide(taken.outcome, taken.missing, effort, slack_pages, taken.keep, &in_hand)) break;
   }
   charges_.Uncommit(in_hand);
   if (id == kNoRun) return kNoOffset;
@@ -237,6 +282,12 @@ RunId Arena::Impl::FindRun(uint64_t offset) const {
         (run.kind == RunKind::kLarge && offset == uint64_t{run.start_page} * kPageBytes))
       << "there is no block at offset " << offset;
   return id;
+}
+
+uint64_t Arena::Impl::BlockSizeAt(uint64_t offset) const {
+  const Run& run = (*runs_)[FindRun(offset)];
+  return run.kind == RunKind::kSpan ? kSizeClassTable[run.size_class].block_bytes
+                                    : run.pages * kPageBytes;
 }
 
 void Arena::Impl::Free(uint64_t offset, uint64_t size) {
@@ -336,7 +387,8 @@ uint64_t Arena::Impl::Prefault(uint64_t bytes) {
         if (rest == 0 || rest >= pages) break;
         pages = rest;
       } else if (taken.outcome != TakeOutcome::kNeedsMetadata ||
-                 !Provide(taken.outcome, taken.missing, AllocateEffort::kReclaim, &in_hand)) {
+                 !Provide(taken.outcome, taken.missing, AllocateEffort::kReclaim, 0, kNoRun,
+                          &in_hand)) {
         break;
       }
     }
@@ -369,6 +421,10 @@ absl::StatusOr<std::unique_ptr<Arena>> Arena::Create(const ArenaOptions& options
     return absl::InvalidArgumentError(
         absl::StrCat("the arena's region of address space must have from ", kRegionBytesMin, " to ",
                      kRegionBytesMax, " bytes, not ", options.region_bytes));
+  }
+  if (!(options.slack >= 0 && options.slack < 1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the arena's slack is a part of the memory limit from 0 to below 1, not ", options.slack));
   }
   Region region;
   uint64_t bytes = options.region_bytes;
@@ -431,6 +487,8 @@ uint64_t Arena::BlockSize(uint64_t size) {
   return size <= kSmallBlockBytesMax ? kSizeClassTable[SizeClassOf(size)].block_bytes
                                      : PagesFor(size) * kPageBytes;
 }
+
+uint64_t Arena::BlockSizeAt(uint64_t offset) const { return impl_->BlockSizeAt(offset); }
 
 uint64_t Arena::LargestBlock(uint64_t limit_bytes) {
   // Tables of the largest number of shards, page numbers of twice the block, and the first

@@ -21,9 +21,10 @@
 //     arena->Free(offset, size);
 //
 // Fragmentation never makes this loop fail: with everything freed, any size up to the budget can be
-// had. If free_committed_bytes is large while Allocate refuses, small objects are spread thin over
-// their pages; CollectSparse names those whose eviction, or move to another block, brings whole
-// pages back soonest.
+// had. When nothing is left to evict, a last try with AllocateEffort::kReclaim gets at what the
+// default effort leaves free. If free_committed_bytes is large while Allocate refuses, small
+// objects are spread thin over their pages; CollectSparse names those whose eviction, or move to
+// another block, brings whole pages back soonest.
 #ifndef SPILLWAY_STORE_INTERNAL_MEMORY_ARENA_H_
 #define SPILLWAY_STORE_INTERNAL_MEMORY_ARENA_H_
 
@@ -58,9 +59,13 @@ struct ArenaOptions {
   // a time: cheaper to touch, coarser to share among sizes. For limits of a few hundred MiB and
   // more.
   bool huge_pages = false;
-  // Independent sets of spans that threads are spread over, a power of two; 0 chooses by the number
-  // of processors and the limit. More scale better and hold a little more memory.
+  // Independent sets of spans that processors are spread over, a power of two up to 16; 0 chooses
+  // by the number of processors and the limit. More scale better and hold a little more memory.
+  // With one, where blocks are placed depends on the calls alone.
   uint32_t shards = 0;
+  // The part of the limit that stays in free pages rather than have pages returned to the system
+  // for other ones (AllocateEffort::kBalanced).
+  double slack = 0.01;
   // Remember each small block's tag: 4 bytes per block. Without, CollectSparse finds nothing.
   bool tags = true;
   // Fill freed blocks with 0xef, so that reading through a dangling pointer shows.
@@ -86,11 +91,21 @@ struct ArenaUsage {
   uint64_t pages_returned_total = 0;   // given back to the system
 };
 
-// How far Allocate goes.
+// How far Allocate goes when no block of the size is free on committed pages.
 enum class AllocateEffort {
-  // Pages committed already, or new ones while the budget has some.
+  // Commits new pages while the budget has some; refuses otherwise.
   kReuse,
-  // If need be, also gives back committed pages without payload to commit others in their place.
+  // Then takes a free block that is up to an eighth too large, if the block is a small one, and
+  // then
+  // gives back committed pages without payload to commit others in their place; but only if more
+  // than
+  // ArenaOptions::slack would remain. Otherwise it refuses, so that what the caller evicts builds
+  // up a
+  // stock of free blocks of all sizes, and most allocations need no system call. For use while
+  // something can be evicted. (A block of more than an eighth of the limit takes whatever is
+  // there.)
+  kBalanced,
+  // The same without regard to slack: the last word. For use before waiting or giving up.
   kReclaim,
 };
 
@@ -110,7 +125,7 @@ class Arena {
   // undefined, or kNoOffset if there are not enough free pages and the budget does not give more:
   // evict something and try again. Never waits.
   uint64_t Allocate(uint64_t size, BlockTag tag = kNoTag,
-                    AllocateEffort effort = AllocateEffort::kReclaim);
+                    AllocateEffort effort = AllocateEffort::kBalanced);
 
   // Frees the block at `offset`. `size` is what was asked for, or what ShrinkInPlace made of it;
   // that it fits the block found at `offset`, and that the block is allocated, is CHECKed.
@@ -122,8 +137,10 @@ class Arena {
   // a copy to a new block is worth its time.) REQUIRES: new_size <= old_size.
   uint64_t ShrinkInPlace(uint64_t offset, uint64_t old_size, uint64_t new_size);
 
-  // Bytes that a block for `size` bytes takes.
+  // Bytes that a block for `size` bytes takes at least, and nearly always.
   static uint64_t BlockSize(uint64_t size);
+  // Bytes that the block at `offset` takes.
+  uint64_t BlockSizeAt(uint64_t offset) const;
 
   // Largest size that Allocate could ever grant under a budget of `limit_bytes` that only it uses.
   static uint64_t LargestBlock(uint64_t limit_bytes);

@@ -21,6 +21,10 @@ constexpr uint32_t kReserveRuns = 4;
 // with the first of them nearly always right this is a bound for odd cases.
 constexpr int kReturnableTries = 64;
 
+// How many of the largest free committed runs are looked at for one whose uncommitted neighbours
+// make it large enough.
+constexpr int kJointTries = 16;
+
 constexpr uint32_t RoundUp(uint32_t pages, uint32_t unit) {
   return (pages + unit - 1) & ~(unit - 1);
 }
@@ -184,6 +188,20 @@ PageHeap::Taken PageHeap::TakeAndCommit(uint32_t pages, RunKind kind, uint64_t* 
   if (pages > region_pages_) return {TakeOutcome::kNone};
   const uint32_t units = RoundUp(pages, unit_);
   SpinLockHolder hold(&lock_);
+  if (unit_ == 1 && kind == RunKind::kLarge) {
+    const Joint joint = FindJoint(pages);
+    if (joint.run != kNoRun) {
+      const uint32_t commit = joint.pages_from_left + joint.pages_from_right;
+      if (!charges_->TryHave(commit, in_hand)) {
+        return {TakeOutcome::kNeedsPages, kNoRun, commit - *in_hand, joint.run};
+      }
+      *in_hand -= commit;
+      CountCommitted(commit);
+      const RunId id = TakeJoint(joint);
+      BecomeUsed(id, kind, /*committed=*/true);
+      return {TakeOutcome::kTaken, id};
+    }
+  }
   if (!charges_->TryHave(units, in_hand)) {
     return {TakeOutcome::kNeedsPages, kNoRun, units - *in_hand};
   }
@@ -203,6 +221,58 @@ PageHeap::Taken PageHeap::TakeAndCommit(uint32_t pages, RunKind kind, uint64_t* 
     BecomeUsed(id, kind, /*committed=*/true);
   }
   return {TakeOutcome::kTaken, id};
+}
+
+PageHeap::Joint PageHeap::FindJoint(uint32_t pages) {
+  RunId id = committed_.Largest();
+  for (int i = 0; i < kJointTries && id != kNoRun; ++i, id = committed_.Previous(id)) {
+    const Run& run = (*runs_)[id];
+    if (run.pages >= pages) continue;  // came free since the caller looked
+    Joint joint;
+    joint.run = id;
+    uint32_t wanted = pages - run.pages;
+    const uint32_t end = run.start_page + run.pages;
+    if (end < frontier_page()) {
+      const RunId right = runs_->RunOfPage(end);
+      if ((*runs_)[right].kind == RunKind::kFreeUncommitted) {
+        joint.right = right;
+        joint.pages_from_right = std::min(wanted, (*runs_)[right].pages);
+        wanted -= joint.pages_from_right;
+      }
+    }
+    if (wanted > 0 && run.start_page > 0) {
+      const RunId left = runs_->RunOfPage(run.start_page - 1);
+      if ((*runs_)[left].kind == RunKind::kFreeUncommitted) {
+        joint.left = left;
+        joint.pages_from_left = std::min(wanted, (*runs_)[left].pages);
+        wanted -= joint.pages_from_left;
+      }
+    }
+    if (wanted == 0) return joint;
+  }
+  return {};
+}
+
+RunId PageHeap::TakeJoint(const Joint& joint) {
+  EraseFree(joint.run);
+  Run& run = (*runs_)[joint.run];
+  if (joint.pages_from_right > 0) {
+    EraseFree(joint.right);
+    Run& right = (*runs_)[joint.right];
+    right.start_page += joint.pages_from_right;
+    right.pages -= joint.pages_from_right;
+    right.pages > 0 ? InsertFree(joint.right, RunKind::kFreeUncommitted)
+                    : runs_->PutRun(joint.right);
+  }
+  if (joint.pages_from_left > 0) {
+    EraseFree(joint.left);
+    Run& left = (*runs_)[joint.left];
+    left.pages -= joint.pages_from_left;
+    left.pages > 0 ? InsertFree(joint.left, RunKind::kFreeUncommitted) : runs_->PutRun(joint.left);
+  }
+  run.start_page -= joint.pages_from_left;
+  run.pages += joint.pages_from_left + joint.pages_from_right;
+  return joint.run;
 }
 
 void PageHeap::Put(RunId id) {
@@ -250,11 +320,15 @@ bool PageHeap::Shrink(RunId id, uint32_t pages) {
   return true;
 }
 
-RunId PageHeap::PickReturnable(uint64_t pages) {
+RunId PageHeap::PickReturnable(uint64_t pages, RunId keep) {
   if (unit_ == 1) {
     const uint32_t fit = static_cast<uint32_t>(std::min<uint64_t>(pages, region_pages_));
     RunId id = committed_.BestFit(fit);
-    if (id == kNoRun) id = committed_.Largest();
+    if (id == kNoRun || id == keep) id = committed_.Largest();
+    if (id != kNoRun && id == keep) {
+      const RunId other = committed_.Previous(id);
+      if (other != kNoRun) id = other;
+    }
     if (id == kNoRun) return kNoRun;
     EraseFree(id);
     if ((*runs_)[id].pages > fit && runs_->free_runs() > 0) {
@@ -284,13 +358,13 @@ RunId PageHeap::PickReturnable(uint64_t pages) {
   return kNoRun;
 }
 
-uint64_t PageHeap::ReturnFree(uint64_t pages) {
+uint64_t PageHeap::ReturnFree(uint64_t pages, RunId keep) {
   uint64_t returned = 0;
   while (returned < pages) {
     RunId id;
     {
       SpinLockHolder hold(&lock_);
-      id = PickReturnable(pages - returned);
+      id = PickReturnable(pages - returned, keep);
       if (id == kNoRun) break;
       (*runs_)[id].kind = RunKind::kReturning;
     }

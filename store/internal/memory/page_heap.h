@@ -85,6 +85,7 @@ class PageHeap {
     TakeOutcome outcome = TakeOutcome::kNone;
     RunId run = kNoRun;
     uint64_t missing = 0;
+    RunId keep = kNoRun;  // with kNeedsPages: a free run that ReturnFree had better leave alone
   };
 
   // Takes a free committed run of `pages` pages as a run of `kind`, kLarge or kSpan. A span also
@@ -95,7 +96,8 @@ class PageHeap {
   // commit unit of one page.
   Taken TakeUncommitted(uint32_t pages);
 
-  // Takes free address space and commits all of it, with pages in hand first, then by the budget.
+  // Takes free address space and commits what of it is not, with pages in hand first, then by the
+  // budget. A large run may consist of a committed one and its uncommitted neighbours.
   Taken TakeAndCommit(uint32_t pages, RunKind kind, uint64_t* in_hand);
 
   // Takes back a large run, or a span of which committed_pages says what is committed.
@@ -107,8 +109,8 @@ class PageHeap {
 
   // Returns about `pages` free committed pages to the system; more if the commit unit says so,
   // fewer if there are not as many. They stay charged: the result says how many the caller has in
-  // hand.
-  uint64_t ReturnFree(uint64_t pages);
+  // hand. `keep` is spared where others do, if it still is a free run.
+  uint64_t ReturnFree(uint64_t pages, RunId keep = kNoRun);
 
   // Adds to what metadata may grow by.
   void AddMetadataCharge(uint64_t bytes);
@@ -147,7 +149,19 @@ class PageHeap {
   void MapEnds(RunId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   void PutSpan(RunId id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
   // Takes a run of about `pages` pages to be returned out of the tree; kNoRun if there is none.
-  RunId PickReturnable(uint64_t pages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  RunId PickReturnable(uint64_t pages, RunId keep) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  // A committed run and the free uncommitted pages beside it.
+  struct Joint {
+    RunId run = kNoRun;
+    RunId left = kNoRun;
+    RunId right = kNoRun;
+    uint32_t pages_from_left = 0;
+    uint32_t pages_from_right = 0;
+  };
+  // Finds a large one that makes `pages` pages; its run is kNoRun if there is none.
+  Joint FindJoint(uint32_t pages) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
+  // Makes one run of it, in no tree.
+  RunId TakeJoint(const Joint& joint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(lock_);
 
   // Constant after construction.
   char* const region_;

@@ -43,8 +43,15 @@ class ResidentTable {
     CHECK(!Contains(slot)) << "slot " << slot << " is in the policy already";
     CHECK_NE(slot, kNoSlot);
     nodes_.Cover(slot);
+    nodes_[slot] = Node();
+    return Revive(slot, size_bytes);
+  }
+
+  // Makes the node of `slot` present again with all that was left in it when it was erased.
+  // REQUIRES: slot < slots(), !Contains(slot).
+  Node& Revive(SlotIndex slot, uint64_t size_bytes) {
+    CHECK(!Contains(slot)) << "slot " << slot << " is in the policy already";
     Node& node = nodes_[slot];
-    node = Node();
     if (size_bytes < ResidentNode::kLarge) {
       node.size_code = static_cast<uint32_t>(size_bytes);
     } else {
@@ -65,7 +72,10 @@ class ResidentTable {
     bytes_ -= size_bytes;
   }
 
-  // REQUIRES: Contains(slot).
+  // Nodes there are, present or not.
+  size_t slots() const { return nodes_.size(); }
+
+  // REQUIRES: slot < slots().
   Node& operator[](SlotIndex slot) { return nodes_[slot]; }
   const Node& operator[](SlotIndex slot) const { return nodes_[slot]; }
 

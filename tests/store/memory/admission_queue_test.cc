@@ -22,7 +22,8 @@ using Wake = AdmissionQueue::Wake;
 class AdmissionQueueTest : public testing::Test {
  protected:
   FakeClock clock_;
-  AdmissionQueue queue_{AdmissionQueueOptions{.waiters_max = 3}, &clock_};
+  AdmissionQueue queue_{
+      AdmissionQueueOptions{.waiters_max = 3, .retry_period = absl::Milliseconds(100)}, &clock_};
   const absl::Time soon_ = clock_.Now() + absl::Seconds(1);
 };
 
@@ -39,8 +40,23 @@ TEST_F(AdmissionQueueTest, HeadTriesAtOnceThenAfterEachNotice) {
     clock_.AwaitParked(1);
     clock_.Advance(absl::Seconds(1));
   });
+  EXPECT_EQ(ticket.Await(soon_), Wake::kTryNow);  // for the last time
   EXPECT_EQ(ticket.Await(soon_), Wake::kDeadline);
   time.join();
+}
+
+TEST_F(AdmissionQueueTest, HeadTriesEveryRetryPeriodWithoutNotice) {
+  AdmissionQueue::Ticket ticket(&queue_);
+  EXPECT_EQ(ticket.Await(soon_), Wake::kTryNow);
+  for (int i = 0; i < 3; ++i) {
+    std::thread time([&] {
+      clock_.AwaitParked(1);
+      clock_.Advance(absl::Milliseconds(100));
+    });
+    EXPECT_EQ(ticket.Await(soon_), Wake::kTryNow);
+    time.join();
+  }
+  EXPECT_LT(clock_.Now(), soon_);
 }
 
 TEST_F(AdmissionQueueTest, PastItsDeadlineATicketTriesOnceMore) {

@@ -181,7 +181,7 @@ TEST_P(ArenaTest, TrimReturnsFreePagesToTheSystemAndTheBudget) {
   EXPECT_GE(some, 4 * kMiB);
   EXPECT_LE(some, 6 * kMiB);
   ExpectExact(*arena, budget);
-  EXPECT_LE(arena->Trim(100 * kMiB), committed - some);
+  EXPECT_EQ(arena->Trim(~uint64_t{0}), committed - some);
   EXPECT_EQ(arena->committed_bytes(), 0u);
   EXPECT_EQ(ResidentBytes(*arena), 0u);
   ExpectExact(*arena, budget);
@@ -246,6 +246,29 @@ TEST_P(ArenaTest, ShrinkGivesWholePagesOfALargeBlockBack) {
   arena->Free(small, 10);
   EXPECT_EQ(arena->Usage().payload_bytes, 0u);
   ExpectExact(*arena, budget);
+}
+
+TEST_P(ArenaTest, BalancedEffortLeavesSlackAndReclaimTakesIt) {
+  MemoryBudget budget(32 * kMiB);
+  ArenaOptions options = Options();
+  options.slack = 0.1;
+  std::unique_ptr<Arena> arena = Make(options, &budget);
+  std::vector<uint64_t> live;
+  uint64_t offset;
+  while ((offset = Fill(arena.get(), 2 * kMiB)) != kNoOffset) live.push_back(offset);
+  arena->Free(live.back(), 2 * kMiB);
+  live.pop_back();
+  // 2 MiB are free, of the 3.2 that are to stay; the larger block does not fit there.
+  EXPECT_EQ(arena->Allocate(2 * kMiB + 64 * kKiB), kNoOffset);
+  EXPECT_NE(offset = arena->Allocate(2 * kMiB), kNoOffset);
+  arena->Free(offset, 2 * kMiB);
+  arena->Free(live[3], 2 * kMiB);
+  live.erase(live.begin() + 3);
+  EXPECT_NE(offset = arena->Allocate(2 * kMiB + 64 * kKiB, kNoTag, AllocateEffort::kReclaim),
+            kNoOffset);
+  arena->Free(offset, 2 * kMiB + 64 * kKiB);
+  ExpectExact(*arena, budget);
+  for (uint64_t at : live) arena->Free(at, 2 * kMiB);
 }
 
 TEST_P(ArenaTest, ReuseEffortDoesNotReturnPages) {
@@ -446,6 +469,7 @@ TEST(ArenaOptionsTest, ARegionThatIsTooSmallRefusesAndGoesOn) {
   EXPECT_EQ(live.size(), 8u);
   EXPECT_EQ(arena->Allocate(100), kNoOffset);
   EXPECT_EQ(arena->Allocate(1000 * kMiB), kNoOffset);
+  EXPECT_EQ(arena->Allocate(~uint64_t{0}), kNoOffset);
   arena->Free(live.back(), 1 * kMiB);
   EXPECT_NE(arena->Allocate(100), kNoOffset);
 }

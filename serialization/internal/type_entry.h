@@ -1,0 +1,31 @@
+// How codecs make their types known (type_registry.h has what others ask about them).
+#ifndef SPILLWAY_SERIALIZATION_INTERNAL_TYPE_ENTRY_H_
+#define SPILLWAY_SERIALIZATION_INTERNAL_TYPE_ENTRY_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "serialization/internal/schema.h"
+#include "serialization/object_type.h"
+
+namespace spillway::internal {
+
+// All of these are thread-safe.
+
+// The identity of a type whose payloads are FlatBuffers; registers it. Programs with two types of
+// the same name and different schemas die of that.
+ObjectType InternType(const std::string& name, Schema (*describe)());
+
+// Calls `intern` before the registry is asked for the first time. For initialisers of globals.
+void AnnounceType(void (*intern)());
+
+// The fingerprint of a table that flatc generated, if its schema was registered; otherwise 0.
+uint64_t TableFingerprint(std::string_view table_name);
+
+// The file identifier that the schema of the table asks for; empty for none or unknown.
+std::string TableFileIdentifier(std::string_view table_name);
+
+}  // namespace spillway::internal
+
+#endif  // SPILLWAY_SERIALIZATION_INTERNAL_TYPE_ENTRY_H_

@@ -1,0 +1,151 @@
+// Objects whose value is still to come, and what is known of objects' future.
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+#include "store/internal/store_core.h"
+
+namespace spillway::internal {
+
+namespace {
+
+// Counts objects that are ready, and wakes who waits for enough of them. Shared with callbacks that
+// may come after the wait is over.
+struct ReadyCount {
+  explicit ReadyCount(Clock* clock) : parker(clock->NewParker()) {}
+
+  std::unique_ptr<Parker> parker;
+  std::atomic<size_t> ready{0};
+};
+
+}  // namespace
+
+absl::StatusOr<Entry*> StoreCore::BeginPending(uint16_t type, const PutOptions& options) {
+  if (closed()) return absl::UnavailableError("the store is closed");
+  absl::StatusOr<Entry*> acquired = AcquireEntry(State::kPending, type, options);
+  if (!acquired.ok()) return acquired.status();
+  internal::Ref(*acquired);
+  return acquired;
+}
+
+absl::Status StoreCore::Fulfil(Entry* entry, uint64_t size) {
+  if (absl::Status status = CheckSize(size); !status.ok()) return status;
+  absl::StatusOr<uint64_t> offset = AcquireBlock(size, entry->slot, -absl::Seconds(1));
+  if (!offset.ok()) return offset.status();
+  Stripe& stripe = StripeOf(entry);
+  MutexLock lock(&stripe.mutex);
+  const State state = StateOf(entry->word.load(std::memory_order_acquire));
+  if (state != State::kPending) {
+    arena_->Free(*offset, size);
+    return WhyNoBytes(entry, state, stripe);
+  }
+  CHECK_EQ(entry->offset, kNoBytes) << Describe(entry) << " is fulfilled twice";
+  entry->offset = *offset;
+  entry->size = size;
+  return absl::OkStatus();
+}
+
+void StoreCore::Fail(Entry* entry, absl::Status status) {
+  CHECK(!status.ok()) << "an object cannot fail with OK";
+  Stripe& stripe = StripeOf(entry);
+  Aftermath after;
+  {
+    MutexLock lock(&stripe.mutex);
+    const uint64_t word = entry->word.load(std::memory_order_acquire);
+    if (StateOf(word) == State::kPending) {
+      EntryExtras& extras = stripe.extras[entry->slot];
+      extras.failure = std::move(status);
+      TakeCallbacks(extras, &after);
+      FreeBytes(entry, &after);
+      entry->size = 0;
+      Transit(entry, State::kFailed, kExtras);
+    }
+  }
+  Finish(std::move(after));
+}
+
+void StoreCore::TakeCallbacks(EntryExtras& extras, Aftermath* after) {
+  for (auto& [number, callback] : extras.on_ready) after->callbacks.push_back(std::move(callback));
+  extras.on_ready.clear();
+}
+
+uint64_t StoreCore::OnReady(Entry* entry, std::function<void()> callback) {
+  Stripe& stripe = StripeOf(entry);
+  {
+    MutexLock lock(&stripe.mutex);
+    const uint64_t word = entry->word.load(std::memory_order_acquire);
+    if (StateOf(word) == State::kPending) {
+      const uint64_t number = next_callback_.fetch_add(1, std::memory_order_relaxed);
+      stripe.extras[entry->slot].on_ready.emplace_back(number, std::move(callback));
+      entry->word.fetch_or(kExtras, std::memory_order_relaxed);
+      return number;
+    }
+  }
+  callback();
+  return 0;
+}
+
+void StoreCore::RemoveCallback(Entry* entry, uint64_t number) {
+  if (number == 0) return;
+  Stripe& stripe = StripeOf(entry);
+  ReadyCallback removed;  // destroyed after the lock is given back
+  MutexLock lock(&stripe.mutex);
+  const auto extras = stripe.extras.find(entry->slot);
+  if (extras == stripe.extras.end()) return;
+  auto& callbacks = extras->second.on_ready;
+  const auto found = std::find_if(callbacks.begin(), callbacks.end(),
+                                  [number](const auto& item) { return item.first == number; });
+  if (found == callbacks.end()) return;
+  removed = std::move(found->second);
+  callbacks.erase(found);
+}
+
+size_t StoreCore::WaitReady(absl::Span<Entry* const> entries, size_t count, absl::Time deadline) {
+  auto state = std::make_shared<ReadyCount>(clock_);
+  std::vector<uint64_t> numbers;
+  numbers.reserve(entries.size());
+  for (Entry* entry : entries) {
+    numbers.push_back(OnReady(entry, [state] {
+      state->ready.fetch_add(1, std::memory_order_acq_rel);
+      state->parker->Unpark();
+    }));
+  }
+  while (state->ready.load(std::memory_order_acquire) < count) {
+    if (!state->parker->Park(deadline) && clock_->Now() >= deadline) break;
+  }
+  for (size_t i = 0; i < entries.size(); ++i) RemoveCallback(entries[i], numbers[i]);
+  return state->ready.load(std::memory_order_acquire);
+}
+
+absl::Status StoreCore::WaitWhilePending(Entry* entry, absl::Duration wait) {
+  if (WaitReady(absl::MakeConstSpan(&entry, 1), 1, clock_->Now() + wait) == 1) {
+    return absl::OkStatus();
+  }
+  return absl::DeadlineExceededError(
+      absl::StrCat(Describe(entry), " is still pending after ", absl::FormatDuration(wait)));
+}
+
+void StoreCore::Hint(Entry* entry, PolicyHint hint) {
+  Stripe& stripe = StripeOf(entry);
+  MutexLock lock(&stripe.mutex);
+  if (hint == PolicyHint::kNeededSoon) {
+    entry->word.fetch_or(kNeededSoon, std::memory_order_relaxed);
+    return;
+  }
+  const uint64_t word = entry->word.fetch_and(~kNeededSoon, std::memory_order_acq_rel);
+  if (hint != PolicyHint::kNotNeeded || !IsResident(word) ||
+      (word & (kOnEvictNever | kSpilling)) != 0) {
+    return;
+  }
+  evictor_->Remove(entry);
+  const Evictor::Victim victim{entry, entry->id.load(std::memory_order_relaxed)};
+  if (StateOf(word) == State::kClean || (word & kOnEvictDrop) != 0) {
+    evictor_->PushOutgoingFirst(victim);
+  } else if (backend_ != nullptr) {
+    evictor_->PushToSpill(victim);
+  }
+}
+
+}  // namespace spillway::internal
