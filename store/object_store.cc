@@ -84,7 +84,7 @@ absl::StatusOr<ObjectMetadata> ObjectStore::Metadata(ObjectId id) const {
   metadata.created = core_->TimeOf(entry->created_ds);
   metadata.last_access = core_->TimeOf(entry->accessed_ds.load(std::memory_order_relaxed));
   metadata.refs = internal::RefsOf(word) - 1;  // less the one held here
-  metadata.pins = internal::PinsOf(word) - ((word & internal::kSpilling) != 0 ? 1 : 0);
+  metadata.pins = internal::HolderPinsOf(word);
   return metadata;
 }
 

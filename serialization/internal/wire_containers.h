@@ -639,14 +639,14 @@ struct Wire<M> {
   static constexpr bool kIsTable = true;
 
   static size_t Write(FlatWriter& writer, const M& value) {
-    using Entry = typename M::value_type;
-    std::vector<const Entry*> entries;
+    using MapEntry = typename M::value_type;
+    std::vector<const MapEntry*> entries;
     entries.reserve(value.size());
-    for (const Entry& entry : value) entries.push_back(&entry);
+    for (const MapEntry& entry : value) entries.push_back(&entry);
     // Order changes the size only where parts need different alignments.
     constexpr bool kSizeDependsOnOrder = !kIsInline<V> && !std::is_same_v<V, std::string>;
     if constexpr (kIsOrderedKey<K>) {
-      auto less = [](const Entry* a, const Entry* b) { return a->first < b->first; };
+      auto less = [](const MapEntry* a, const MapEntry* b) { return a->first < b->first; };
       if ((kSizeDependsOnOrder || !writer.counting()) &&
           !std::is_sorted(entries.begin(), entries.end(), less)) {
         std::sort(entries.begin(), entries.end(), less);
@@ -655,10 +655,10 @@ struct Wire<M> {
     size_t table = writer.BeginTable(kShape, &kTypeTag<M>, 3);
     writer.Refer(table + kShape.offsets[0],
                  WriteElements<K>(writer, entries.begin(), entries.size(),
-                                  [](const Entry* e) -> const K& { return e->first; }));
+                                  [](const MapEntry* e) -> const K& { return e->first; }));
     writer.Refer(table + kShape.offsets[1],
                  WriteElements<V>(writer, entries.begin(), entries.size(),
-                                  [](const Entry* e) -> const V& { return e->second; }));
+                                  [](const MapEntry* e) -> const V& { return e->second; }));
     return table;
   }
   static View Load(const char* table) {

@@ -62,8 +62,8 @@ absl::StatusOr<MemoryPlan> PlanMemory(const RocksDbBackendOptions& options) {
   const uint64_t stride = plan.chunk_stride_bytes;
   const uint64_t codec = CodecMemoryBytes(ToChunkCompression(options.compression));
 
-  plan.file_buffer_bytes = std::clamp(std::bit_floor(budget / 16), 256 * kKiB, 2 * kMiB);
-  plan.builder_bytes = plan.file_buffer_bytes + kBuildCopies * stride + codec +
+  plan.file_buffer_bytes = std::clamp(std::bit_floor(budget / 32), 128 * kKiB, 1 * kMiB);
+  plan.builder_bytes = 2 * plan.file_buffer_bytes + kBuildCopies * stride + codec +
                        options.max_batch_bytes / kIndexShare;
   plan.read_bytes_per_chunk = kReadCopies * (stride + 8 * kKiB) + codec / 8;
   plan.read_bytes =

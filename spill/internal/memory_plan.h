@@ -13,8 +13,8 @@ inline constexpr int kBuilders = 2;
 
 struct MemoryPlan {
   uint32_t chunk_stride_bytes = 0;
-  uint64_t file_buffer_bytes = 0;       // per builder, between it and the disk
-  uint64_t builder_bytes = 0;           // per builder, with the file buffer
+  uint64_t file_buffer_bytes = 0;       // two per builder, between it and the disk
+  uint64_t builder_bytes = 0;           // per builder, with the file buffers
   uint64_t read_bytes = 0;              // of all chunk reads in flight
   uint64_t read_bytes_per_chunk = 0;    // what reading one full chunk may take of that
   uint64_t relocation_records_max = 0;  // per batch that is copied forward

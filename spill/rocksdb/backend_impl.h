@@ -35,7 +35,9 @@ namespace spillway::internal {
 
 class RocksDbBackend final : public SpillBackend {
  public:
-  static absl::StatusOr<std::unique_ptr<SpillBackend>> Open(const RocksDbBackendOptions& options);
+  // `hook` is for tests.
+  static absl::StatusOr<std::unique_ptr<SpillBackend>> Open(const RocksDbBackendOptions& options,
+                                                            FileOperationHook hook = nullptr);
   ~RocksDbBackend() override;
 
   void SetRelocationListener(RelocationListener* listener) override;

@@ -45,7 +45,7 @@ bool SupportsDirectIo(const std::string& directory) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SpillBackend>> RocksDbBackend::Open(
-    const RocksDbBackendOptions& options) {
+    const RocksDbBackendOptions& options, FileOperationHook hook) {
   absl::StatusOr<MemoryPlan> plan = PlanMemory(options);
   if (!plan.ok()) return plan.status();
   absl::StatusOr<std::unique_ptr<SpillDirectory>> acquired =
@@ -56,9 +56,11 @@ absl::StatusOr<std::unique_ptr<SpillBackend>> RocksDbBackend::Open(
 
   SpillDatabaseOptions database_options;
   database_options.path = directory->database_path();
+  database_options.building_path = directory->building_path();
   database_options.direct_io = options.direct_io;
   database_options.read_only = options.read_only;
   database_options.ephemeral = options.recovery == SpillRecovery::kDiscard;
+  database_options.hook = std::move(hook);
   SpillTicket first_ticket = kNoTicket;
   if (!options.read_only) {
     absl::Status status = directory->RemoveStrays();

@@ -81,7 +81,8 @@ rocksdb::DBOptions DatabaseOptions(const SpillDatabaseOptions& options, const Me
   database.max_background_jobs = 2;
   database.use_direct_reads = options.direct_io;
   database.use_direct_io_for_flush_and_compaction = options.direct_io;
-  database.writable_file_max_buffer_size = plan.file_buffer_bytes;
+  database.writable_file_max_buffer_size = 256 << 10;
+  database.verify_sst_unique_id_in_manifest = false;  // ingested files have none
   // A reader that happens to be the last user of a dropped file must not pay for its removal.
   database.avoid_unnecessary_blocking_io = true;
   database.avoid_flush_during_shutdown = true;
@@ -111,7 +112,13 @@ absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what) 
 absl::StatusOr<std::unique_ptr<SpillDatabase>> SpillDatabase::Open(
     const SpillDatabaseOptions& options, const MemoryPlan& plan) {
   auto opened = std::unique_ptr<SpillDatabase>(new SpillDatabase());
-  opened->file_system_ = std::make_shared<SpillFileSystem>();
+  SpillFileSystemOptions file_system_options;
+  file_system_options.building_path = options.building_path;
+  file_system_options.file_buffer_bytes = plan.file_buffer_bytes;
+  file_system_options.direct_io = options.direct_io;
+  file_system_options.ephemeral = options.ephemeral;
+  file_system_options.hook = options.hook;
+  opened->file_system_ = std::make_shared<SpillFileSystem>(file_system_options);
   opened->env_ = rocksdb::NewCompositeEnv(opened->file_system_);
   opened->ephemeral_ = options.ephemeral;
 
@@ -143,8 +150,10 @@ absl::StatusOr<std::unique_ptr<SpillDatabase>> SpillDatabase::Open(
 
   opened->builder_options_ = rocksdb::Options(database_options, batch_options);
   opened->builder_env_options_ = rocksdb::EnvOptions(database_options);
-  opened->builder_env_options_.use_direct_writes = options.direct_io;
-  opened->builder_env_options_.fallocate_with_keep_size = true;
+  // The file gathers large writes and bypasses the page cache by itself; RocksDB should only gather
+  // small blocks, and hand on large ones as they are.
+  opened->builder_env_options_.use_direct_writes = false;
+  opened->builder_env_options_.writable_file_max_buffer_size = 64 << 10;
 
   if (!options.read_only && !opened->ListFiles(/*durable=*/false).empty()) {
     status = opened->database_->DropColumnFamily(opened->scratch_.get());
@@ -167,6 +176,16 @@ SpillDatabase::~SpillDatabase() {
   if (!status.ok()) LOG(WARNING) << "closing the spill database: " << status.ToString();
 }
 
+void SpillDatabase::ResumeAfterFailure() {
+  if (!change_failed_.load(std::memory_order_acquire)) return;
+  if (database_->Resume().ok()) change_failed_.store(false, std::memory_order_release);
+}
+
+rocksdb::Status SpillDatabase::NoteChange(rocksdb::Status status) {
+  if (!status.ok()) change_failed_.store(true, std::memory_order_release);
+  return status;
+}
+
 rocksdb::Status SpillDatabase::Ingest(bool durable, const std::string& path) {
   rocksdb::IngestExternalFileOptions options;
   options.move_files = true;
@@ -176,7 +195,8 @@ rocksdb::Status SpillDatabase::Ingest(bool durable, const std::string& path) {
   options.allow_blocking_flush = false;
   options.write_global_seqno = false;
   options.verify_file_checksum = false;
-  return database_->IngestExternalFile(family(durable), {path}, options);
+  ResumeAfterFailure();
+  return NoteChange(database_->IngestExternalFile(family(durable), {path}, options));
 }
 
 rocksdb::Status SpillDatabase::DropFiles(bool durable, const std::vector<TicketRange>& ranges) {
@@ -192,8 +212,9 @@ rocksdb::Status SpillDatabase::DropFiles(bool durable, const std::vector<TicketR
     slices.push_back(keys.back().slice());
     pointers.emplace_back(&slices[slices.size() - 2], &slices[slices.size() - 1]);
   }
-  return rocksdb::DeleteFilesInRanges(database_.get(), family(durable), pointers.data(),
-                                      pointers.size());
+  ResumeAfterFailure();
+  return NoteChange(rocksdb::DeleteFilesInRanges(database_.get(), family(durable), pointers.data(),
+                                                 pointers.size()));
 }
 
 rocksdb::Status SpillDatabase::Get(bool durable, const rocksdb::Slice& key,
@@ -236,7 +257,8 @@ rocksdb::Status SpillDatabase::Commit(rocksdb::WriteBatch* update) {
   rocksdb::WriteOptions options;
   options.sync = !ephemeral_;
   options.disableWAL = ephemeral_;
-  return database_->Write(options, update);
+  ResumeAfterFailure();
+  return NoteChange(database_->Write(options, update));
 }
 
 rocksdb::Status SpillDatabase::GetIndexed(const rocksdb::Slice& key, std::string* value) {
@@ -262,8 +284,6 @@ absl::Status SpillDatabase::ForEachIndexed(
   }
   return FromRocksDb(iterator->status(), "cannot list the spill database");
 }
-
-rocksdb::Status SpillDatabase::Resume() { return database_->Resume(); }
 
 uint64_t SpillDatabase::memory_bytes() const {
   uint64_t sum = 0;

@@ -5,6 +5,7 @@
 #ifndef SPILLWAY_SPILL_ROCKSDB_SPILL_DATABASE_H_
 #define SPILLWAY_SPILL_ROCKSDB_SPILL_DATABASE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,10 +31,12 @@ absl::Status FromRocksDb(const rocksdb::Status& status, absl::string_view what);
 
 struct SpillDatabaseOptions {
   std::string path;
+  std::string building_path;  // where batches are built
   bool direct_io = true;
   bool read_only = false;
   // Nothing in it must survive the process: nothing is synced.
   bool ephemeral = false;
+  FileOperationHook hook;  // for tests; may be empty
 };
 
 // Thread-safe.
@@ -85,14 +88,15 @@ class SpillDatabase {
       absl::string_view prefix,
       const std::function<bool(absl::string_view key, absl::string_view value)>& found);
 
-  // Clears the error state that RocksDB keeps after a failed background write. OK if there is none.
-  rocksdb::Status Resume();
-
   uint64_t memory_bytes() const;
   uint64_t device_written_bytes() const { return file_system_->written_bytes(); }
 
  private:
   SpillDatabase() = default;
+
+  // RocksDB refuses all changes after one that failed, until it is told to go on.
+  void ResumeAfterFailure();
+  rocksdb::Status NoteChange(rocksdb::Status status);
 
   rocksdb::ColumnFamilyHandle* family(bool durable) const {
     return durable ? durable_.get() : scratch_.get();
@@ -101,6 +105,7 @@ class SpillDatabase {
   std::shared_ptr<SpillFileSystem> file_system_;
   std::unique_ptr<rocksdb::Env> env_;
   bool ephemeral_ = false;
+  std::atomic<bool> change_failed_{false};
   rocksdb::Options builder_options_;
   rocksdb::EnvOptions builder_env_options_;
 

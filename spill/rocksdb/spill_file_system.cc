@@ -4,62 +4,203 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
+
 namespace spillway::internal {
 namespace {
 
-class CountedFile final : public rocksdb::FSWritableFileOwnerWrapper {
+// Any file that is written but a batch under construction.
+class OtherFile final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
-  CountedFile(std::unique_ptr<rocksdb::FSWritableFile> file, std::atomic<uint64_t>* written_bytes)
-      : FSWritableFileOwnerWrapper(std::move(file)), written_bytes_(written_bytes) {}
+  OtherFile(std::unique_ptr<rocksdb::FSWritableFile> file, std::string path,
+            const SpillFileSystemOptions& options, std::atomic<uint64_t>* written_bytes)
+      : FSWritableFileOwnerWrapper(std::move(file)),
+        path_(std::move(path)),
+        sync_(!options.ephemeral),
+        hook_(options.hook),
+        written_bytes_(written_bytes) {}
 
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                            rocksdb::IODebugContext* debug) override {
-    Count(data);
-    return FSWritableFileOwnerWrapper::Append(data, options, debug);
+    rocksdb::IOStatus status = BeginWrite(data);
+    return status.ok() ? FSWritableFileOwnerWrapper::Append(data, options, debug) : status;
   }
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                            const rocksdb::DataVerificationInfo& verification,
                            rocksdb::IODebugContext* debug) override {
-    Count(data);
-    return FSWritableFileOwnerWrapper::Append(data, options, verification, debug);
+    rocksdb::IOStatus status = BeginWrite(data);
+    return status.ok() ? FSWritableFileOwnerWrapper::Append(data, options, verification, debug)
+                       : status;
   }
   rocksdb::IOStatus PositionedAppend(const rocksdb::Slice& data, uint64_t offset,
                                      const rocksdb::IOOptions& options,
                                      rocksdb::IODebugContext* debug) override {
-    Count(data);
-    return FSWritableFileOwnerWrapper::PositionedAppend(data, offset, options, debug);
+    rocksdb::IOStatus status = BeginWrite(data);
+    return status.ok() ? FSWritableFileOwnerWrapper::PositionedAppend(data, offset, options, debug)
+                       : status;
   }
   rocksdb::IOStatus PositionedAppend(const rocksdb::Slice& data, uint64_t offset,
                                      const rocksdb::IOOptions& options,
                                      const rocksdb::DataVerificationInfo& verification,
                                      rocksdb::IODebugContext* debug) override {
-    Count(data);
-    return FSWritableFileOwnerWrapper::PositionedAppend(data, offset, options, verification, debug);
+    rocksdb::IOStatus status = BeginWrite(data);
+    return status.ok() ? FSWritableFileOwnerWrapper::PositionedAppend(data, offset, options,
+                                                                      verification, debug)
+                       : status;
+  }
+  rocksdb::IOStatus Sync(const rocksdb::IOOptions& options,
+                         rocksdb::IODebugContext* debug) override {
+    rocksdb::IOStatus status = Ask("sync");
+    if (!status.ok() || !sync_) return status;
+    return FSWritableFileOwnerWrapper::Sync(options, debug);
+  }
+  rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options,
+                          rocksdb::IODebugContext* debug) override {
+    rocksdb::IOStatus status = Ask("sync");
+    if (!status.ok() || !sync_) return status;
+    return FSWritableFileOwnerWrapper::Fsync(options, debug);
+  }
+  rocksdb::IOStatus Close(const rocksdb::IOOptions& options,
+                          rocksdb::IODebugContext* debug) override {
+    rocksdb::IOStatus status = FSWritableFileOwnerWrapper::Close(options, debug);
+    return status.ok() ? Ask("close") : status;
   }
 
  private:
-  void Count(const rocksdb::Slice& data) {
+  rocksdb::IOStatus Ask(const char* operation) const {
+    return hook_ ? hook_(operation, path_) : rocksdb::IOStatus::OK();
+  }
+  rocksdb::IOStatus BeginWrite(const rocksdb::Slice& data) {
     written_bytes_->fetch_add(data.size(), std::memory_order_relaxed);
+    return Ask("write");
   }
 
+  const std::string path_;
+  const bool sync_;
+  const FileOperationHook hook_;
   std::atomic<uint64_t>* const written_bytes_;
 };
 
+// A file that is read, with a hook.
+class HookedFile final : public rocksdb::FSRandomAccessFileOwnerWrapper {
+ public:
+  HookedFile(std::unique_ptr<rocksdb::FSRandomAccessFile> file, std::string path,
+             FileOperationHook hook)
+      : FSRandomAccessFileOwnerWrapper(std::move(file)),
+        path_(std::move(path)),
+        hook_(std::move(hook)) {}
+
+  rocksdb::IOStatus Read(uint64_t offset, size_t count, const rocksdb::IOOptions& options,
+                         rocksdb::Slice* result, char* scratch,
+                         rocksdb::IODebugContext* debug) const override {
+    rocksdb::IOStatus status = hook_("read", path_);
+    if (!status.ok()) return status;
+    return FSRandomAccessFileOwnerWrapper::Read(offset, count, options, result, scratch, debug);
+  }
+
+ private:
+  const std::string path_;
+  const FileOperationHook hook_;
+};
+
+class UnsyncedDirectory final : public rocksdb::FSDirectory {
+ public:
+  rocksdb::IOStatus Fsync(const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
+    return rocksdb::IOStatus::OK();
+  }
+};
+
 }  // namespace
+
+SpillFileSystem::SpillFileSystem(const SpillFileSystemOptions& options)
+    : FileSystemWrapper(rocksdb::FileSystem::Default()),
+      options_(options),
+      buffers_(options.file_buffer_bytes) {}
+
+rocksdb::IOStatus SpillFileSystem::Ask(const char* operation, const std::string& path) const {
+  return options_.hook ? options_.hook(operation, path) : rocksdb::IOStatus::OK();
+}
 
 rocksdb::IOStatus SpillFileSystem::NewWritableFile(const std::string& path,
                                                    const rocksdb::FileOptions& options,
                                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
                                                    rocksdb::IODebugContext* debug) {
+  if (absl::StartsWith(path, options_.building_path)) {
+    BatchFile::Options batch_options;
+    batch_options.direct_io = options_.direct_io;
+    batch_options.sync = !options_.ephemeral;
+    batch_options.written_bytes = &written_bytes_;
+    batch_options.hook = options_.hook;
+    return BatchFile::Open(path, batch_options, &buffers_, file);
+  }
+  rocksdb::IOStatus status = Ask("create", path);
+  if (!status.ok()) return status;
   std::unique_ptr<rocksdb::FSWritableFile> made;
-  rocksdb::IOStatus status = FileSystemWrapper::NewWritableFile(path, options, &made, debug);
+  status = FileSystemWrapper::NewWritableFile(path, options, &made, debug);
   if (!status.ok()) return status;
   // Nobody else can have opened it in between: the directory above it is ours alone.
   if (chmod(path.c_str(), 0600) != 0) {
     return rocksdb::IOStatus::IOError("cannot set the mode of", path);
   }
-  *file = std::make_unique<CountedFile>(std::move(made), &written_bytes_);
+  *file = std::make_unique<OtherFile>(std::move(made), path, options_, &written_bytes_);
   return status;
+}
+
+// Ingestion opens the file again to sync it.
+rocksdb::IOStatus SpillFileSystem::ReopenWritableFile(
+    const std::string& path, const rocksdb::FileOptions& options,
+    std::unique_ptr<rocksdb::FSWritableFile>* file, rocksdb::IODebugContext* debug) {
+  rocksdb::IOStatus status = Ask("open", path);
+  if (!status.ok()) return status;
+  std::unique_ptr<rocksdb::FSWritableFile> made;
+  status = FileSystemWrapper::ReopenWritableFile(path, options, &made, debug);
+  if (!status.ok()) return status;
+  *file = std::make_unique<OtherFile>(std::move(made), path, options_, &written_bytes_);
+  return status;
+}
+
+rocksdb::IOStatus SpillFileSystem::NewDirectory(const std::string& path,
+                                                const rocksdb::IOOptions& options,
+                                                std::unique_ptr<rocksdb::FSDirectory>* directory,
+                                                rocksdb::IODebugContext* debug) {
+  if (!options_.ephemeral) {
+    return FileSystemWrapper::NewDirectory(path, options, directory, debug);
+  }
+  *directory = std::make_unique<UnsyncedDirectory>();
+  return rocksdb::IOStatus::OK();
+}
+
+rocksdb::IOStatus SpillFileSystem::NewRandomAccessFile(
+    const std::string& path, const rocksdb::FileOptions& options,
+    std::unique_ptr<rocksdb::FSRandomAccessFile>* file, rocksdb::IODebugContext* debug) {
+  rocksdb::IOStatus status = Ask("open", path);
+  if (!status.ok()) return status;
+  status = FileSystemWrapper::NewRandomAccessFile(path, options, file, debug);
+  if (status.ok() && options_.hook) {
+    *file = std::make_unique<HookedFile>(std::move(*file), path, options_.hook);
+  }
+  return status;
+}
+
+rocksdb::IOStatus SpillFileSystem::RenameFile(const std::string& from, const std::string& to,
+                                              const rocksdb::IOOptions& options,
+                                              rocksdb::IODebugContext* debug) {
+  rocksdb::IOStatus status = Ask("rename", from);
+  return status.ok() ? FileSystemWrapper::RenameFile(from, to, options, debug) : status;
+}
+
+rocksdb::IOStatus SpillFileSystem::LinkFile(const std::string& from, const std::string& to,
+                                            const rocksdb::IOOptions& options,
+                                            rocksdb::IODebugContext* debug) {
+  rocksdb::IOStatus status = Ask("link", from);
+  return status.ok() ? FileSystemWrapper::LinkFile(from, to, options, debug) : status;
+}
+
+rocksdb::IOStatus SpillFileSystem::DeleteFile(const std::string& path,
+                                              const rocksdb::IOOptions& options,
+                                              rocksdb::IODebugContext* debug) {
+  rocksdb::IOStatus status = Ask("delete", path);
+  return status.ok() ? FileSystemWrapper::DeleteFile(path, options, debug) : status;
 }
 
 }  // namespace spillway::internal

@@ -1,7 +1,11 @@
 #include "store/internal/counters.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <utility>
+
+#include "glog/logging.h"
 
 namespace spillway::internal {
 
@@ -9,11 +13,16 @@ namespace {
 
 std::atomic<uint64_t> next_number{1};
 
+}  // namespace
+
+thread_local constinit Counters::Last Counters::last_{};
+
 // The blocks that a thread holds, one per store it has used; given up when the thread ends.
-struct ThreadBlocks {
+struct Counters::ThreadBlocks {
   std::vector<std::pair<uint64_t, std::shared_ptr<CounterBlock>>> held;
 
   ~ThreadBlocks() {
+    last_ = {};
     for (auto& [number, block] : held) block->in_use.store(false, std::memory_order_release);
   }
 
@@ -25,14 +34,24 @@ struct ThreadBlocks {
   }
 };
 
-ThreadBlocks& MyBlocks() {
-  thread_local ThreadBlocks blocks;
-  return blocks;
+// Not a thread_local: those are destroyed in an order that the program cannot choose, and one of
+// them may hold a ref or a view whose end counts. The system ends its keys' values after all of
+// them, and again if one comes anew.
+Counters::ThreadBlocks& Counters::MyBlocks() {
+  static const pthread_key_t key = [] {
+    pthread_key_t made;
+    const int error =
+        pthread_key_create(&made, [](void* blocks) { delete static_cast<ThreadBlocks*>(blocks); });
+    CHECK_EQ(error, 0) << "no key for a thread's counters";
+    return made;
+  }();
+  auto* blocks = static_cast<ThreadBlocks*>(pthread_getspecific(key));
+  if (blocks == nullptr) {
+    blocks = new ThreadBlocks;
+    CHECK_EQ(pthread_setspecific(key, blocks), 0);
+  }
+  return *blocks;
 }
-
-}  // namespace
-
-thread_local constinit Counters::Last Counters::last_{};
 
 Counters::Counters() : number_(next_number.fetch_add(1, std::memory_order_relaxed)) {}
 

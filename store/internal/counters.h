@@ -116,6 +116,10 @@ class Counters {
     CounterBlock* block = nullptr;
   };
 
+  // The blocks that one thread holds; defined in counters.cc.
+  struct ThreadBlocks;
+  static ThreadBlocks& MyBlocks();
+
   CounterBlock& MineSlow();
 
   static thread_local constinit Last last_;

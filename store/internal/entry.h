@@ -79,28 +79,36 @@ inline uint32_t PinsOf(uint64_t word) { return static_cast<uint32_t>(word & kPin
 inline uint32_t RefsOf(uint64_t word) {
   return static_cast<uint32_t>((word & kRefMask) >> kRefShift);
 }
+// Views and Pin alone, without whoever writes the bytes to disk.
+inline uint32_t HolderPinsOf(uint64_t word) {
+  return PinsOf(word) - ((word & kSpilling) != 0 ? 1 : 0);
+}
 inline bool IsResident(uint64_t word) { return (word & kResident) != 0; }
 
 // Where the evictor keeps an entry.
 enum class QueuedIn : uint8_t { kNone, kPolicy, kOutgoing, kToSpill };
 
-inline constexpr uint64_t kNoBytes = ~uint64_t{0};  // an offset: there are no bytes in memory
+// An offset: there are no bytes in memory. The arena's region is shorter.
+inline constexpr uint64_t kNoBytes = (uint64_t{1} << 44) - 1;
 
 struct alignas(64) Entry {
   std::atomic<uint64_t> word{0};
   std::atomic<uint64_t> id{0};  // 0 while free
-  uint64_t offset = kNoBytes;   // of the bytes in the arena
-  uint64_t size : 44 = 0;       // payload bytes
+  // Where the bytes are. Changed by whoever builds the object, then under the stripe lock and while
+  // nobody holds a pin; read under a pin or the lock.
+  uint64_t offset : 44 = kNoBytes;  // of the block in the arena
   // Unused bytes before the payload in its block, in units of 64: a FlatBuffer is built from the
   // end of its block downwards.
   uint64_t skew : 20 = 0;
+  // Payload bytes. Constant once the object is sealed, read by anybody at any time.
+  std::atomic<uint64_t> size{0};
   uint64_t ticket = 0;      // on the spill tier, 0 for none; guarded by the stripe lock
   uint32_t slot = 0;        // index of this entry; constant
   uint32_t created_ds = 0;  // deciseconds since the store opened
   std::atomic<uint32_t> accessed_ds{0};
   uint32_t previous = 0;                 // in the outgoing queue; guarded by the evictor's lock
   uint32_t next = 0;                     // in the outgoing queue, or of the free list
-  uint16_t type = 0;                     // index in the type table
+  uint16_t type = 0;                     // index in the type table; constant while not free
   std::atomic<uint8_t> marks{0};         // hits since the policy looked last, saturating
   QueuedIn queued_in = QueuedIn::kNone;  // guarded by the evictor's lock
 };

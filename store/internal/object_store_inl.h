@@ -56,7 +56,9 @@ inline ObjectType AnyRef::type() const {
   return entry_ == nullptr ? ObjectType{} : internal::TypeOf(entry_->type);
 }
 
-inline uint64_t AnyRef::size_bytes() const { return entry_ == nullptr ? 0 : entry_->size; }
+inline uint64_t AnyRef::size_bytes() const {
+  return entry_ == nullptr ? 0 : entry_->size.load(std::memory_order_relaxed);
+}
 
 inline absl::StatusOr<RawView> AnyRef::GetRaw(const GetOptions& options) const {
   if (absl::Status status = internal::PinBytes(entry_, options); !status.ok()) return status;

@@ -29,6 +29,7 @@ void Spiller::Batch::Clear() {
   records.clear();
   results.clear();
   bytes = 0;
+  found_room = false;
 }
 
 Spiller::Spiller(StoreCore* core, SpillBackend* backend)
@@ -102,19 +103,29 @@ absl::Time Spiller::Step(Batch& batch) {
     MutexLock lock(&mutex_);
     if (core_->clock_->Now() < retry_at_) return retry_at_;
   }
+  batch.steps.fetch_add(1, std::memory_order_acq_rel);
   writing_.fetch_add(1, std::memory_order_acq_rel);
   Collect(batch);
   const bool wrote = !batch.records.empty();
   if (wrote) Write(batch).IgnoreError();
   writing_.fetch_sub(1, std::memory_order_acq_rel);
-  if (!wrote) {
-    above_low_.store(false, std::memory_order_relaxed);
-    // What was found clean, or droppable, is room too.
-    core_->room_queue_->NotifyRoom();
-    return absl::InfiniteFuture();
+  batch.steps.fetch_add(1, std::memory_order_acq_rel);
+  // What was found clean, or droppable, is room too. But a waiter that is told of room where there
+  // is none wakes this job again, and so on.
+  if (wrote || batch.found_room) core_->room_queue_->NotifyRoom();
+  if (wrote) return absl::InfinitePast();
+  above_low_.store(false, std::memory_order_relaxed);
+  return absl::InfiniteFuture();
+}
+
+void Spiller::AwaitSteps() {
+  std::unique_ptr<Parker> parker = core_->clock_->NewParker();
+  for (const Batch& batch : batches_) {
+    const uint64_t step = batch.steps.load(std::memory_order_acquire);
+    while (step % 2 != 0 && batch.steps.load(std::memory_order_acquire) == step) {
+      parker->Park(core_->clock_->Now() + kFlushPollPeriod);
+    }
   }
-  core_->room_queue_->NotifyRoom();
-  return absl::InfinitePast();
 }
 
 void Spiller::Collect(Batch& batch) {
@@ -133,25 +144,30 @@ void Spiller::Claim(const Evictor::Victim& victim, Batch& batch) {
   if (entry->id.load(std::memory_order_relaxed) == victim.id) ClaimLocked(victim, batch);
 }
 
-void Spiller::ClaimHot(Entry* entry, Batch& batch) {
+bool Spiller::ClaimHot(Entry* entry, uint64_t end_id, Batch& batch) {
   MutexLock lock(&core_->StripeOf(entry).mutex);
   const uint64_t word = entry->word.load(std::memory_order_acquire);
-  if (StateOf(word) != State::kHot || (word & (kSpilling | kOnEvictDrop | kOnEvictNever)) != 0)
-    return;
+  if (StateOf(word) != State::kHot || (word & (kOnEvictDrop | kOnEvictNever)) != 0) return true;
+  const uint64_t id = entry->id.load(std::memory_order_relaxed);
+  if (id >= end_id) return true;
+  if ((word & kSpilling) != 0) return false;
   core_->evictor_->Remove(entry);
-  ClaimLocked({entry, entry->id.load(std::memory_order_relaxed)}, batch);
+  ClaimLocked({entry, id}, batch);
+  return true;
 }
 
 void Spiller::ClaimLocked(const Evictor::Victim& victim, Batch& batch) {
   Entry* entry = victim.entry;
   const uint64_t word = entry->word.load(std::memory_order_acquire);
   if (StateOf(word) == State::kClean || (word & kOnEvictDrop) != 0) {
-    if (IsResident(word)) core_->evictor_->PushOutgoing(victim);
+    if (!IsResident(word)) return;
+    core_->evictor_->PushOutgoing(victim);
+    if (PinsOf(word) == 0) batch.found_room = true;
     return;
   }
   if (StateOf(word) != State::kHot || (word & kSpilling) != 0) return;
-  entry->word.fetch_or(kSpilling, std::memory_order_relaxed);
-  entry->word.fetch_add(kPinOne, std::memory_order_acquire);
+  // Flag and pin at once: whoever reads the word subtracts the one by the other.
+  entry->word.fetch_add(kSpilling + kPinOne, std::memory_order_acquire);
   batch.victims.push_back(victim);
   batch.records.push_back(
       {victim.id, TypeOf(entry->type), absl::MakeConstSpan(BytesOf(entry), entry->size)});
@@ -210,8 +226,9 @@ absl::Status Spiller::WriteAll() {
 }
 
 absl::Status Spiller::WriteAllThrough(Batch& batch) {
+  // What is put from now on is not waited for, lest a busy store is never done.
+  const uint64_t end_id = core_->next_id_.load(std::memory_order_relaxed);
   absl::Status status;
-  batch.Clear();
   const auto write = [&] {
     if (batch.records.empty()) return;
     writing_.fetch_add(1, std::memory_order_acq_rel);
@@ -219,19 +236,19 @@ absl::Status Spiller::WriteAllThrough(Batch& batch) {
     writing_.fetch_sub(1, std::memory_order_acq_rel);
     batch.Clear();
   };
-  core_->entries_->ForEach([&](Entry* entry) {
-    if (!status.ok()) return;
-    ClaimHot(entry, batch);
-    if (batch.bytes >= batch_bytes_max_ || batch.records.size() >= batch_records_max_) write();
-  });
-  write();
-  // Batches that the jobs were writing meanwhile.
-  std::unique_ptr<Parker> parker = core_->clock_->NewParker();
-  while (writing_.load(std::memory_order_acquire) > 0) {
-    parker->Park(core_->clock_->Now() + kFlushPollPeriod);
+  for (;;) {
+    bool complete = true;
+    batch.Clear();
+    core_->entries_->ForEach([&](Entry* entry) {
+      if (!status.ok()) return;
+      if (!ClaimHot(entry, end_id, batch)) complete = false;
+      if (batch.bytes >= batch_bytes_max_ || batch.records.size() >= batch_records_max_) write();
+    });
+    write();
+    if (!status.ok() || complete) return status;
+    // The jobs are writing the rest; what they fail to write is ours the next time round.
+    AwaitSteps();
   }
-  status.Update(last_failure());
-  return status;
 }
 
 }  // namespace spillway::internal

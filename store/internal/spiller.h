@@ -52,7 +52,8 @@ class Spiller {
   // The last failure, OK after a success.
   absl::Status last_failure() const;
 
-  // Writes everything that is Hot and may be spilled, on the calling thread. The first error met.
+  // Writes everything that was put before, is Hot and may be spilled, on the calling thread. The
+  // first error met.
   absl::Status WriteAll();
 
   // Waits for writes in flight and ends the jobs. Idempotent.
@@ -65,6 +66,8 @@ class Spiller {
     std::vector<SpillRecord> records;
     std::vector<SpillResult> results;
     uint64_t bytes = 0;
+    bool found_room = false;         // objects that need no writing came up and can be dropped
+    std::atomic<uint64_t> steps{0};  // begun and ended; odd while the job is at work
     void Clear();
   };
 
@@ -75,8 +78,11 @@ class Spiller {
   void Claim(const Evictor::Victim& victim, Batch& batch);
   // The same with the entry's stripe lock held, for an entry that still is the victim's.
   void ClaimLocked(const Evictor::Victim& victim, Batch& batch);
-  // Takes the entry out of whatever queue it is in and claims it.
-  void ClaimHot(Entry* entry, Batch& batch);
+  // Takes an entry with an id below `end_id` out of whatever queue it is in and claims it. False:
+  // it has to be written, and somebody else is at it.
+  bool ClaimHot(Entry* entry, uint64_t end_id, Batch& batch);
+  // Waits until the steps that are running now have ended.
+  void AwaitSteps();
   // Writes and settles. OK if all of it was written.
   absl::Status Write(Batch& batch);
   absl::Status WriteAllThrough(Batch& batch);

@@ -18,6 +18,12 @@ constexpr uint64_t kFixedBytes = 64 * kKiB;
 // Objects named in the message of a Close that is refused.
 constexpr int kPinnedNamedMax = 5;
 
+// Whether a put was counted for an object in this state, whose end counts as a delete then.
+bool WasPut(State state) {
+  return state == State::kHot || state == State::kClean || state == State::kCold ||
+         state == State::kDropped;
+}
+
 }  // namespace
 
 void UnpinSlow(Entry* entry) { SlabOf(entry).core->Unpin(entry); }
@@ -76,6 +82,7 @@ absl::Status StoreCore::Start(std::unique_ptr<SpillBackend> backend) {
   absl::StatusOr<std::unique_ptr<Arena>> arena = Arena::Create(arena_options, &budget_);
   if (!arena.ok()) return arena.status();
   arena_ = *std::move(arena);
+  CHECK_LT(arena_->region_bytes(), kNoBytes);
   entries_ = std::make_unique<EntryTable>(this, arena_->region(), &budget_);
   index_ = std::make_unique<IdIndex>(entries_.get(), &budget_);
   absl::StatusOr<std::unique_ptr<Evictor>> evictor = Evictor::Create(
@@ -122,7 +129,7 @@ void StoreCore::NoteTime() {
 
 std::string StoreCore::Describe(const Entry* entry) const {
   return absl::StrFormat("object %016x (%s, %d bytes)", entry->id.load(std::memory_order_relaxed),
-                         DescribeType(entry->type), entry->size);
+                         DescribeType(entry->type), entry->size.load());
 }
 
 absl::StatusOr<Entry*> StoreCore::Find(ObjectId id) {
@@ -165,19 +172,22 @@ void StoreCore::MarkDead(Entry* entry, Stripe& stripe, State state, Aftermath* a
   const State old = StateOf(entry->word.load(std::memory_order_relaxed));
   if (old == State::kDeleted || old == State::kClosed) return;
   evictor_->Remove(entry);
-  const uint64_t word = Transit(entry, state, kUnpinSlow);
+  uint64_t word = Transit(entry, state, kUnpinSlow);
   index_->Erase(entry);
   if (state == State::kDeleted) ReleaseTicket(entry);
-  if (PinsOf(word) == 0) FreeBytes(entry, after);
   if ((word & kExtras) != 0) {
     auto extras = stripe.extras.find(entry->slot);
     if (extras != stripe.extras.end()) {
+      // Nobody can name the object to Unpin it any more.
+      const uint64_t pins = kPinOne * std::exchange(extras->second.explicit_pins, 0);
+      word = entry->word.fetch_sub(pins, std::memory_order_acq_rel) - pins;
       after->released.insert(after->released.end(), extras->second.contains.begin(),
                              extras->second.contains.end());
       extras->second.contains.clear();
       TakeCallbacks(extras->second, after);
     }
   }
+  if (PinsOf(word) == 0) FreeBytes(entry, after);
 }
 
 void StoreCore::FreeEntryIfUnused(Entry* entry, Stripe& stripe, Aftermath* after) {
@@ -213,6 +223,7 @@ void StoreCore::Finish(Aftermath after) {
       pending = nullptr;
     }
   }
+  if (after.holds_life) DropLife();
   if (after.entry_freed) DropLife();
 }
 
@@ -249,6 +260,12 @@ void StoreCore::Unpin(Entry* entry) {
     const State state = StateOf(old);
     if (state == State::kDeleted || state == State::kClosed)
       FreeEntryIfUnused(entry, stripe, &after);
+    if (after.room_made) {
+      // With our pin gone only a life of our own keeps the core until the room was told of: the
+      // last handle may go as soon as the lock is given back.
+      lives_.fetch_add(1, std::memory_order_relaxed);
+      after.holds_life = true;
+    }
   }
   Finish(std::move(after));
 }
@@ -261,7 +278,7 @@ void StoreCore::Unref(Entry* entry) {
     const uint64_t old = entry->word.fetch_sub(kRefOne, std::memory_order_acq_rel);
     if (RefsOf(old) == 1) {
       if (StateOf(old) != State::kDeleted && StateOf(old) != State::kClosed) {
-        counters_.Mine().Add(Counter::kDeletes);
+        if (WasPut(StateOf(old))) counters_.Mine().Add(Counter::kDeletes);
         MarkDead(entry, stripe, State::kDeleted, &after);
       }
       FreeEntryIfUnused(entry, stripe, &after);
@@ -274,7 +291,6 @@ absl::Status StoreCore::Delete(Entry* entry) {
   Stripe& stripe = StripeOf(entry);
   Aftermath after;
   bool kept = false;
-  uint32_t explicit_pins = 0;
   {
     MutexLock lock(&stripe.mutex);
     const State state = StateOf(entry->word.load(std::memory_order_acquire));
@@ -282,16 +298,12 @@ absl::Status StoreCore::Delete(Entry* entry) {
     if (state == State::kDeleted) {
       return absl::NotFoundError(absl::StrCat(Describe(entry), " was deleted"));
     }
-    counters_.Mine().Add(Counter::kDeletes);
+    if (WasPut(state)) counters_.Mine().Add(Counter::kDeletes);
     MarkDead(entry, stripe, State::kDeleted, &after);
     auto extras = stripe.extras.find(entry->slot);
-    if (extras != stripe.extras.end()) {
-      kept = std::exchange(extras->second.kept, false);
-      explicit_pins = std::exchange(extras->second.explicit_pins, 0);
-    }
+    if (extras != stripe.extras.end()) kept = std::exchange(extras->second.kept, false);
   }
-  // The store's own holds go; the caller's ref keeps the entry meanwhile.
-  for (; explicit_pins > 0; --explicit_pins) internal::Unpin(entry);
+  // The store's own ref goes; the caller's keeps the entry meanwhile.
   if (kept) internal::Unref(entry);
   Finish(std::move(after));
   return absl::OkStatus();
@@ -371,10 +383,11 @@ absl::Status StoreCore::SetMemoryLimit(uint64_t memory_limit_bytes) {
   evictor_->SetCapacity(PolicyCapacity());
   max_object_bytes_.store(LargestObject(), std::memory_order_relaxed);
   room_queue_->NotifyRoom();
-  return WithRoom(0, "lowering the memory limit", -absl::Seconds(1), [this] {
-    arena_->Trim(budget_.excess_bytes());
-    return budget_.excess_bytes() == 0;
-  });
+  return WithRoom(0, "lowering the memory limit", Counter::kRefusedMemory, -absl::Seconds(1),
+                  [this](AllocateEffort) {
+                    arena_->Trim(budget_.excess_bytes());
+                    return budget_.excess_bytes() == 0;
+                  });
 }
 
 absl::Status StoreCore::Close() {
@@ -412,7 +425,6 @@ void StoreCore::CloseEntry(Entry* entry) {
   Stripe& stripe = StripeOf(entry);
   Aftermath after;
   bool kept = false;
-  uint32_t explicit_pins = 0;
   {
     MutexLock lock(&stripe.mutex);
     const uint64_t word = entry->word.load(std::memory_order_acquire);
@@ -420,12 +432,8 @@ void StoreCore::CloseEntry(Entry* entry) {
     internal::Ref(entry);  // ours, so that nothing below frees it under our hands
     MarkDead(entry, stripe, State::kClosed, &after);
     auto extras = stripe.extras.find(entry->slot);
-    if (extras != stripe.extras.end()) {
-      kept = std::exchange(extras->second.kept, false);
-      explicit_pins = std::exchange(extras->second.explicit_pins, 0);
-    }
+    if (extras != stripe.extras.end()) kept = std::exchange(extras->second.kept, false);
   }
-  for (; explicit_pins > 0; --explicit_pins) internal::Unpin(entry);
   if (kept) internal::Unref(entry);
   internal::Unref(entry);
   Finish(std::move(after));

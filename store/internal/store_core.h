@@ -192,6 +192,7 @@ class StoreCore final : public RelocationListener {
     std::vector<ReadyCallback> callbacks;
     bool entry_freed = false;
     bool room_made = false;
+    bool holds_life = false;  // of the core, to be given up last
   };
 
   explicit StoreCore(const StoreOptions& options);
@@ -219,7 +220,7 @@ class StoreCore final : public RelocationListener {
 
   // -- store_put.cc --
   // An entry in state Building, in the index, without bytes.
-  absl::StatusOr<Entry*> AcquireEntry(State state, const PutOptions& options);
+  absl::StatusOr<Entry*> AcquireEntry(State state, uint16_t type, const PutOptions& options);
   // ResourceExhausted if an object of `size` bytes could never fit.
   absl::Status CheckSize(uint64_t size);
   absl::StatusOr<uint64_t> NewId();
@@ -244,12 +245,16 @@ class StoreCore final : public RelocationListener {
   // -- store_room.cc --
   // A block of `size` bytes, after waiting for room up to `wait` (negative: the store's default).
   absl::StatusOr<uint64_t> AcquireBlock(uint64_t size, uint32_t slot, absl::Duration wait);
+  // The same without waiting; kNoBytes if there is no room.
+  uint64_t TryAcquireBlock(uint64_t size, uint32_t slot);
   // Calls `attempt` until it is true: at once, after dropping objects, or after waiting in turn.
-  absl::Status WithRoom(uint64_t size, const char* what, absl::Duration wait,
-                        absl::FunctionRef<bool()> attempt);
-  bool TryWithDrops(uint64_t size, absl::FunctionRef<bool()> attempt);
-  absl::Status WaitForRoom(uint64_t size, const char* what, absl::Duration wait,
-                           absl::FunctionRef<bool()> attempt);
+  // A refusal is counted under `refused`. Attempts are told how far to go: kReclaim when dropping
+  // alone has not helped.
+  absl::Status WithRoom(uint64_t size, const char* what, Counter refused, absl::Duration wait,
+                        absl::FunctionRef<bool(AllocateEffort)> attempt);
+  bool TryWithDrops(uint64_t size, absl::FunctionRef<bool(AllocateEffort)> attempt);
+  absl::Status WaitForRoom(uint64_t size, const char* what, Counter refused, absl::Duration wait,
+                           absl::FunctionRef<bool(AllocateEffort)> attempt);
   // Drops objects that can go without I/O until blocks of `want_bytes` are free. Returns the bytes
   // freed.
   // Spares objects that are needed soon unless nothing else can go.
@@ -264,7 +269,7 @@ class StoreCore final : public RelocationListener {
   bool Move(uint32_t slot);
   // Whether room may come without anybody giving something up: writes in flight, or to come.
   bool RoomMayCome() const;
-  absl::Status NoRoom(uint64_t size, const char* what);
+  absl::Status NoRoom(uint64_t size, const char* what, Counter refused);
   std::string LargestPinHolders();
   // Bytes in use that cannot be had back without I/O.
   uint64_t UnreclaimableBytes() const;

@@ -83,6 +83,7 @@ absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
       const State state = StateOf(word);
       if (IsResident(word)) {
         entry->word.fetch_add(kPinOne, std::memory_order_acquire);
+        if (!counted) CountHit(entry);
         return absl::OkStatus();
       }
       if (state == State::kPending) {
@@ -151,6 +152,11 @@ absl::Status StoreCore::FinishRestore(Entry* entry, uint64_t offset, absl::Statu
       // Deleted or closed meanwhile: nothing is published.
       entry->word.fetch_and(~kRestoring, std::memory_order_relaxed);
       status = WhyNoBytes(entry, state, stripe);
+    } else if (absl::IsNotFound(status)) {
+      // To callers NotFound means deleted, which the object is not.
+      status = absl::DataLossError(
+          absl::StrCat(Describe(entry), " is lost to the spill tier: ", status.message()));
+      entry->word.fetch_and(~kRestoring, std::memory_order_relaxed);
     } else if (status.ok()) {
       entry->offset = offset;
       offset = kNoBytes;
@@ -194,6 +200,10 @@ void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& opti
     uint64_t bytes = 0;
     for (; next < entries.size() && (reading.empty() || bytes < together_max); ++next) {
       Entry* entry = entries[next];
+      if (entry == nullptr) {
+        (*statuses)[next] = absl::InvalidArgumentError("get of an empty ref");
+        continue;
+      }
       if (TryPin(entry)) {
         CountHit(entry);
         continue;
@@ -203,7 +213,7 @@ void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& opti
       uint64_t offset = kNoBytes;
       const uint64_t word = entry->word.load(std::memory_order_acquire);
       if (StateOf(word) == State::kCold && (word & kRestoring) == 0) {
-        offset = AcquireBlock(entry->size, entry->slot, absl::ZeroDuration()).value_or(kNoBytes);
+        offset = TryAcquireBlock(entry->size, entry->slot);
       }
       SpillTicket ticket = kNoTicket;
       if (offset != kNoBytes) {

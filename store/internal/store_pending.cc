@@ -24,9 +24,8 @@ struct ReadyCount {
 
 absl::StatusOr<Entry*> StoreCore::BeginPending(uint16_t type, const PutOptions& options) {
   if (closed()) return absl::UnavailableError("the store is closed");
-  absl::StatusOr<Entry*> acquired = AcquireEntry(State::kPending, options);
+  absl::StatusOr<Entry*> acquired = AcquireEntry(State::kPending, type, options);
   if (!acquired.ok()) return acquired.status();
-  (*acquired)->type = type;
   internal::Ref(*acquired);
   return acquired;
 }
@@ -146,8 +145,6 @@ void StoreCore::Hint(Entry* entry, PolicyHint hint) {
     evictor_->PushOutgoingFirst(victim);
   } else if (backend_ != nullptr) {
     evictor_->PushToSpill(victim);
-  } else {
-    evictor_->Readmit(victim);
   }
 }
 

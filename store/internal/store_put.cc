@@ -30,7 +30,7 @@ constexpr uint64_t kIdsPerReservation = uint64_t{1} << 30;
 absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutOptions& options) {
   if (closed()) return absl::UnavailableError("the store is closed");
   if (absl::Status status = CheckSize(size); !status.ok()) return status;
-  absl::StatusOr<Entry*> acquired = AcquireEntry(State::kBuilding, options);
+  absl::StatusOr<Entry*> acquired = AcquireEntry(State::kBuilding, type, options);
   if (!acquired.ok()) return acquired.status();
   Entry* entry = *acquired;
   absl::StatusOr<uint64_t> offset = AcquireBlock(size, entry->slot, options.wait_for_room_max);
@@ -39,8 +39,7 @@ absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutO
     return offset.status();
   }
   entry->offset = *offset;
-  entry->size = size;
-  entry->type = type;
+  entry->size.store(size, std::memory_order_relaxed);
   WakeSpillerIfNeeded();
   return entry;
 }
@@ -82,36 +81,40 @@ absl::Status StoreCore::ReserveIds() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, const PutOptions& options) {
+absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
+                                               const PutOptions& options) {
   const absl::StatusOr<uint64_t> new_id = NewId();
   if (!new_id.ok()) return new_id.status();
   const uint64_t id = *new_id;
   if (id % kIdsPerTimeNote == 0) NoteTime();
   // The policy's node first, then the entry, then the place in the index: each may need room.
   Entry* entry = nullptr;
-  const absl::Status room =
-      WithRoom(kSlabBytes, "metadata", options.wait_for_room_max, [this, id, &entry] {
-        if (entry == nullptr) {
-          if (!evictor_->ReserveForOneMore()) return false;
-          entry = entries_->Allocate();
-          if (entry == nullptr) return false;
-          entry->id.store(id, std::memory_order_relaxed);
-        }
-        return index_->Insert(entry);
-      });
+  const absl::Status room = WithRoom(kSlabBytes, "metadata", Counter::kRefusedMetadata,
+                                     options.wait_for_room_max, [&](AllocateEffort effort) {
+                                       // Metadata is charged beside the arena's pages: free ones
+                                       // are given back for it.
+                                       if (effort == AllocateEffort::kReclaim)
+                                         arena_->Trim(kSlabBytes);
+                                       if (entry == nullptr) {
+                                         if (!evictor_->ReserveForOneMore()) return false;
+                                         entry = entries_->Allocate();
+                                         if (entry == nullptr) return false;
+                                         entry->id.store(id, std::memory_order_relaxed);
+                                       }
+                                       return index_->Insert(entry);
+                                     });
   if (!room.ok()) {
     if (entry != nullptr) {
       entry->id.store(0, std::memory_order_relaxed);
       entries_->Free(entry);
     }
-    counters_.Mine().Add(Counter::kRefusedMetadata);
     return room;
   }
   entry->offset = kNoBytes;
-  entry->size = 0;
   entry->skew = 0;
+  entry->size.store(0, std::memory_order_relaxed);
   entry->ticket = kNoTicket;
-  entry->type = 0;
+  entry->type = type;
   entry->created_ds = now_ds_.load(std::memory_order_relaxed);
   entry->accessed_ds.store(entry->created_ds, std::memory_order_relaxed);
   entry->marks.store(0, std::memory_order_relaxed);
@@ -153,7 +156,8 @@ absl::Status StoreCore::Seal(Entry* entry) {
     if (state == State::kBuilding || state == State::kPending) {
       published = true;
       Transit(entry, State::kHot);
-      evictor_->Insert(entry);
+      // Without a spill tier only droppable objects can ever leave.
+      if (backend_ != nullptr || (word & kOnEvictDrop) != 0) evictor_->Insert(entry);
       if ((word & kExtras) != 0) TakeCallbacks(stripe.extras[entry->slot], &after);
     }
   }

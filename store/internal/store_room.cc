@@ -43,46 +43,62 @@ absl::Time StoreCore::JoinDeadline(absl::Duration wait) const {
 absl::StatusOr<uint64_t> StoreCore::AcquireBlock(uint64_t size, uint32_t slot,
                                                  absl::Duration wait) {
   uint64_t offset = kNoOffset;
-  const absl::Status status = WithRoom(size, "memory", wait, [this, size, slot, &offset] {
-    offset = arena_->Allocate(size, slot);
-    return offset != kNoOffset;
-  });
+  const absl::Status status =
+      WithRoom(size, "memory", Counter::kRefusedMemory, wait, [&](AllocateEffort effort) {
+        offset = arena_->Allocate(size, slot, effort);
+        return offset != kNoOffset;
+      });
   if (!status.ok()) return status;
   return offset;
 }
 
-absl::Status StoreCore::WithRoom(uint64_t size, const char* what, absl::Duration wait,
-                                 absl::FunctionRef<bool()> attempt) {
-  if (room_queue_->empty() && (attempt() || TryWithDrops(size, attempt))) return absl::OkStatus();
-  return WaitForRoom(size, what, wait, attempt);
+uint64_t StoreCore::TryAcquireBlock(uint64_t size, uint32_t slot) {
+  uint64_t offset = kNoOffset;
+  const auto attempt = [&](AllocateEffort effort) {
+    offset = arena_->Allocate(size, slot, effort);
+    return offset != kNoOffset;
+  };
+  if (room_queue_->empty() && TryWithDrops(size, attempt)) return offset;
+  return kNoBytes;
 }
 
-bool StoreCore::TryWithDrops(uint64_t size, absl::FunctionRef<bool()> attempt) {
+absl::Status StoreCore::WithRoom(uint64_t size, const char* what, Counter refused,
+                                 absl::Duration wait,
+                                 absl::FunctionRef<bool(AllocateEffort)> attempt) {
+  if (room_queue_->empty() && TryWithDrops(size, attempt)) return absl::OkStatus();
+  return WaitForRoom(size, what, refused, wait, attempt);
+}
+
+bool StoreCore::TryWithDrops(uint64_t size, absl::FunctionRef<bool(AllocateEffort)> attempt) {
+  if (attempt(AllocateEffort::kBalanced)) [[likely]]
+    return true;
   uint64_t dropped_bytes = 0;
+  // Who has dropped more than there was drops for others: then it is time to wait in turn.
+  const uint64_t dropped_bytes_max = budget_.used_bytes() + size;
   for (;;) {
     const uint64_t dropped = DropSome(std::max(size, kDropStepBytes));
-    if (attempt()) return true;
-    // Metadata is charged apart from the arena's pages: free ones have to be given back for it.
-    arena_->Trim(size);
-    if (attempt()) return true;
+    if (attempt(AllocateEffort::kBalanced)) return true;
     dropped_bytes += dropped;
     if (dropped == 0 || dropped_bytes > kDroppedInVainFactor * size + kDropStepBytes) {
-      if (Compact(size) > 0 && attempt()) return true;
-      if (dropped == 0) return false;
+      if (attempt(AllocateEffort::kReclaim)) return true;
+      if (Compact(size) > 0 && attempt(AllocateEffort::kReclaim)) return true;
+      if (dropped == 0 || dropped_bytes > dropped_bytes_max) return false;
     }
   }
 }
 
-absl::Status StoreCore::WaitForRoom(uint64_t size, const char* what, absl::Duration wait,
-                                    absl::FunctionRef<bool()> attempt) {
+absl::Status StoreCore::WaitForRoom(uint64_t size, const char* what, Counter refused,
+                                    absl::Duration wait,
+                                    absl::FunctionRef<bool(AllocateEffort)> attempt) {
   // Nobody is asked to wait for what cannot come.
-  if (backend_ == nullptr && room_queue_->empty() && !RoomMayCome()) return NoRoom(size, what);
+  if (backend_ == nullptr && room_queue_->empty() && !RoomMayCome())
+    return NoRoom(size, what, refused);
   const int64_t began = clock_->MonotonicNanos();
   const absl::Time deadline = DeadlineOf(wait);
   AdmissionQueue::Ticket ticket(room_queue_.get());
   if (!ticket.entered()) {
     if (closed()) return absl::UnavailableError("the store is closed");
-    counters_.Mine().Add(Counter::kRefusedMemory);
+    counters_.Mine().Add(refused);
     return absl::ResourceExhaustedError(
         absl::StrFormat("no room for %d bytes, and %d callers wait for room already (waiters_max)",
                         size, room_queue_->waiters()));
@@ -94,12 +110,12 @@ absl::Status StoreCore::WaitForRoom(uint64_t size, const char* what, absl::Durat
       case AdmissionQueue::Wake::kClosed:
         return absl::UnavailableError("the store was closed");
       case AdmissionQueue::Wake::kDeadline:
-        return NoRoom(size, what);
+        return NoRoom(size, what, refused);
       case AdmissionQueue::Wake::kTryNow:
         break;
     }
-    if (attempt() || TryWithDrops(size, attempt)) break;
-    if (backend_ == nullptr && !RoomMayCome()) return NoRoom(size, what);
+    if (TryWithDrops(size, attempt)) break;
+    if (backend_ == nullptr && !RoomMayCome()) return NoRoom(size, what, refused);
   }
   counters_.Mine().Record(Latency::kWait, static_cast<uint64_t>(clock_->MonotonicNanos() - began));
   room_queue_->NotifyRoom();  // for the next one: what was freed may do for both
@@ -153,7 +169,11 @@ StoreCore::DropResult StoreCore::TryDrop(const Evictor::Victim& victim, bool spa
     if (entry->id.load(std::memory_order_relaxed) != victim.id) return DropResult::kGone;
     const uint64_t block_bytes = Arena::BlockSize(BlockBytesOf(entry));
     result = DropLocked(entry, spare_needed, &after);
-    if (result == DropResult::kDropped) *freed += block_bytes;
+    if (result == DropResult::kDropped) {
+      *freed += block_bytes;
+      // While nobody had the victim's queue, a Flush may have written it and queued it again.
+      evictor_->Remove(entry);
+    }
     if (result == DropResult::kPinned) evictor_->Readmit(victim);
     if (result == DropResult::kDirty) {
       if (backend_ != nullptr) {
@@ -234,8 +254,8 @@ void StoreCore::WakeSpillerIfNeeded() {
   if (spiller_ != nullptr) spiller_->WakeIfAboveHigh();
 }
 
-absl::Status StoreCore::NoRoom(uint64_t size, const char* what) {
-  counters_.Mine().Add(Counter::kRefusedMemory);
+absl::Status StoreCore::NoRoom(uint64_t size, const char* what, Counter refused) {
+  counters_.Mine().Add(refused);
   std::string message =
       absl::StrFormat("no room for %d bytes of %s: %s", size, what, budget_.Snapshot().ToString());
   if (backend_ == nullptr) {
@@ -257,15 +277,15 @@ std::string StoreCore::LargestPinHolders() {
   uint64_t pinned_bytes = 0, kept_bytes = 0;
   entries_->ForEach([&](Entry* entry) {
     MutexLock lock(&StripeOf(entry).mutex);
-    const uint64_t word = entry->word.load(std::memory_order_relaxed);
-    if (entry->offset == kNoBytes) return;
-    if ((word & kOnEvictNever) != 0) kept_bytes += entry->size;
-    if (PinsOf(word) == 0 || (word & kSpilling) != 0) return;
-    pinned_bytes += entry->size;
-    if (largest.size() == kPinHoldersNamedMax && largest.back().bytes >= entry->size) return;
+    const uint64_t word = entry->word.load(std::memory_order_acquire);
+    if ((word & kOnEvictNever) != 0 && IsResident(word)) kept_bytes += entry->size;
+    if (StateOf(word) == State::kCold || HolderPinsOf(word) == 0) return;
+    const uint64_t bytes = entry->size;
+    pinned_bytes += bytes;
+    if (largest.size() == kPinHoldersNamedMax && largest.back().bytes >= bytes) return;
     if (largest.size() == kPinHoldersNamedMax) largest.pop_back();
     largest.push_back(
-        {entry->size, absl::StrFormat("%s with %d pins", Describe(entry), PinsOf(word))});
+        {bytes, absl::StrFormat("%s with %d pins", Describe(entry), HolderPinsOf(word))});
     std::sort(largest.begin(), largest.end(),
               [](const Holder& a, const Holder& b) { return a.bytes > b.bytes; });
   });

@@ -1,4 +1,6 @@
 // What the store tells of itself.
+#include <algorithm>
+
 #include "store/internal/store_core.h"
 
 namespace spillway::internal {
@@ -15,10 +17,13 @@ StoreStats StoreCore::Stats() {
     budget = budget_.Snapshot();
     if (budget.bytes(MemoryUse::kArena) == arena.committed_bytes) break;
   }
-  stats.memory.payload_bytes = arena.payload_bytes;
-  stats.memory.rounding_bytes = arena.rounding_bytes;
+  // Of different moments, the parts may be more than the whole, which must not show.
+  const uint64_t in_arena = budget.bytes(MemoryUse::kArena);
+  stats.memory.payload_bytes = std::min(arena.payload_bytes, in_arena);
+  stats.memory.rounding_bytes =
+      std::min(arena.rounding_bytes, in_arena - stats.memory.payload_bytes);
   stats.memory.fragmentation_bytes =
-      budget.bytes(MemoryUse::kArena) - arena.payload_bytes - arena.rounding_bytes;
+      in_arena - stats.memory.payload_bytes - stats.memory.rounding_bytes;
   stats.memory.entries_bytes = budget.bytes(MemoryUse::kEntries);
   stats.memory.index_bytes = budget.bytes(MemoryUse::kIndex);
   stats.memory.policy_bytes = budget.bytes(MemoryUse::kPolicy);
@@ -41,7 +46,7 @@ StoreStats StoreCore::Stats() {
     if (state == State::kHot) ++stats.hot_objects, stats.hot_bytes += bytes;
     if (state == State::kClean) ++stats.clean_objects, stats.clean_bytes += bytes;
     if (state == State::kCold) ++stats.cold_objects, stats.cold_bytes += bytes;
-    if (PinsOf(word) > ((word & kSpilling) != 0 ? 1u : 0u)) {
+    if (HolderPinsOf(word) > 0) {
       ++stats.pinned_objects, stats.pinned_bytes += bytes;
     }
   });

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "spill/fault_backend.h"
 #include "spill/memory_backend.h"
 #include "spill/rocksdb_backend.h"
 #include "spill/spill_backend.h"
@@ -44,6 +45,12 @@ std::unique_ptr<SpillBackend> OpenRocksDb(const std::string& directory,
 std::vector<Variant> Variants() {
   return {
       {"memory", [](const std::string&) { return NewMemoryBackend({.max_batch_bytes = 1 << 20}); }},
+      {"fault_over_memory",
+       [](const std::string&) { return std::make_unique<FaultBackend>(NewMemoryBackend()); }},
+      {"fault_over_rocksdb",
+       [](const std::string& d) {
+         return std::make_unique<FaultBackend>(OpenRocksDb(d, [](auto*) {}));
+       }},
       {"rocksdb", [](const std::string& d) { return OpenRocksDb(d, [](auto*) {}); }},
       {"rocksdb_buffered",
        [](const std::string& d) { return OpenRocksDb(d, [](auto* o) { o->direct_io = false; }); }},

@@ -18,7 +18,7 @@ namespace spillway {
 namespace {
 
 constexpr absl::Duration kBarInterval = absl::Milliseconds(150);
-constexpr absl::Duration kLineInterval = absl::Seconds(5);
+constexpr absl::Duration kLineInterval = absl::Seconds(10);
 constexpr size_t kBarCells = 24;
 constexpr size_t kBarCellsMin = 8;
 constexpr size_t kDefaultWidth = 80;

@@ -114,10 +114,10 @@ std::string Summary(const SortProgress& progress, const sort::TextSource& source
       &text, "memory   limit %s, store %s at the peak; process %s at the peak, %s idle\n",
       FormatSize(store.memory_limit_bytes), FormatSize(store.memory_used_bytes_peak),
       FormatSize(outcome.peak_resident_bytes), FormatSize(outcome.idle_resident_bytes));
-  absl::StrAppendFormat(
-      &text, "time     %.2f s, %s/s\n", outcome.seconds,
-      FormatSize(static_cast<uint64_t>(static_cast<double>(progress.written_bytes) /
-                                       std::max(outcome.seconds, 1e-3))));
+  const double rate = static_cast<double>(progress.written_bytes) / std::max(outcome.seconds, 1e-3);
+  absl::StrAppendFormat(&text, "time     %.2f s, %s/s; %.2f s of it to make runs\n",
+                        outcome.seconds, FormatSize(static_cast<uint64_t>(rate)),
+                        static_cast<double>(progress.runs_made_ns) / 1e9);
   return text;
 }
 

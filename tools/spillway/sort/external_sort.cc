@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "glog/logging.h"
 #include "tools/spillway/sort/line_merge.h"
@@ -128,8 +130,10 @@ absl::Status SortText(TextSource* source, OutputFile* output, const SortPlan& pl
   RunWriterContext context;
   context.store = store;
   context.chunk_bytes = plan.chunk_bytes;
+  const absl::Time start = absl::Now();
   absl::StatusOr<std::vector<Run>> runs = MakeRuns(source, plan, &context, progress);
   if (!runs.ok()) return runs.status();
+  progress->runs_made_ns = absl::ToInt64Nanoseconds(absl::Now() - start);
   RunMerger merger(plan, &context, progress);
   absl::Status status = merger.MergeUntilFew(&*runs);
   if (!status.ok()) return status;

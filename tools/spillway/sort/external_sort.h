@@ -36,6 +36,7 @@ struct SortProgress {
   std::atomic<uint64_t> merged_bytes{0};    // read by the merge under way
   std::atomic<uint64_t> to_merge_bytes{0};  // that it has to read
   std::atomic<uint64_t> written_bytes{0};   // output
+  std::atomic<int64_t> runs_made_ns{0};     // how long it took until all runs were made
 };
 
 // Sorts the lines of `source` into `output`, in the order of their bytes; the output is not

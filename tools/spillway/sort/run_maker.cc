@@ -75,6 +75,7 @@ class RunMaker {
       // off below.
       progress_.read_bytes.fetch_add(*bytes, std::memory_order_relaxed);
       if (block->rest().size() > plan_.line_bytes_max) break;
+      if (text_bytes >= plan_.fill_bytes && !block->lines().empty()) break;
     }
     if (block->longest_line_bytes() > plan_.line_bytes_max ||
         (block->rest().size() > plan_.line_bytes_max &&

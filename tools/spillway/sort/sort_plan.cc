@@ -14,6 +14,10 @@ namespace {
 // Below this a worker's runs would be so short that merging them costs more than the worker brings.
 constexpr uint64_t kBlockBytesGood = 1 * kMiB;
 constexpr uint64_t kBlockBytesMin = 256 * kKiB;
+// Blocks need not be filled further than what keeps the number of runs below this: short runs are
+// sorted faster, and keep all workers and the disk busy from the start.
+constexpr uint64_t kRunsGood = 256;
+constexpr uint64_t kFillBytesMin = 8 * kMiB;
 constexpr uint64_t kChunkBytesMin = 64 * kKiB;
 constexpr uint64_t kChunkBytesMax = 1 * kMiB;
 constexpr uint64_t kFetchedBytesMax = 64 * kMiB;
@@ -50,9 +54,14 @@ absl::StatusOr<SortPlan> PlanSort(const SortResources& resources) {
   const uint64_t blocks_bytes = usable / 2;
   plan.workers =
       std::max<uint64_t>(1, std::min<uint64_t>(resources.threads, blocks_bytes / kBlockBytesGood));
-  plan.block_bytes = RoundDown(std::min({blocks_bytes / plan.workers, resources.max_object_bytes,
-                                         uint64_t{LineBlock::kBytesMax}}),
-                               kPage);
+  const uint64_t input_bytes = resources.input_bytes.value_or(usable * kUnknownInputFactor);
+  const uint64_t runs_good = std::clamp<uint64_t>(usable / 4 / kChunkBytesMax, 1, kRunsGood);
+  plan.fill_bytes = std::max(input_bytes / runs_good * 2, kFillBytesMin);
+  // A block that is not filled must still hold a long line.
+  plan.block_bytes =
+      RoundDown(std::min({blocks_bytes / plan.workers, std::max(plan.fill_bytes, usable / 6),
+                          resources.max_object_bytes, uint64_t{LineBlock::kBytesMax}}),
+                kPage);
   if (plan.block_bytes < kBlockBytesMin) {
     return absl::ResourceExhaustedError(absl::StrCat("the memory limit leaves ", FormatSize(usable),
                                                      " to sort in, which is too little"));
@@ -64,8 +73,7 @@ absl::StatusOr<SortPlan> PlanSort(const SortResources& resources) {
   plan.line_bytes_max =
       std::min({plan.block_bytes - 2 * sizeof(LineEntry), usable / 5, resources.max_object_bytes});
   plan.chunk_bytes =
-      ChunkBytes(usable, resources.input_bytes.value_or(usable * kUnknownInputFactor),
-                 plan.block_bytes, plan.workers);
+      ChunkBytes(usable, input_bytes, std::min(plan.block_bytes, plan.fill_bytes), plan.workers);
   plan.output_buffer_bytes =
       RoundDown(std::clamp<uint64_t>(usable / 64, 64 * kKiB, 2 * kMiB), kPage);
   plan.merge_bytes_max = usable / 4 * 3;

@@ -18,6 +18,7 @@ struct SortPlan {
   size_t workers = 0;              // threads that make runs
   size_t fetchers = 0;             // threads that fetch chunks ahead of the merge
   size_t block_bytes = 0;          // a worker's block, text and index
+  uint64_t fill_bytes = 0;         // of text; with more a block counts as full
   size_t read_bytes = 0;           // one read of input
   size_t line_bytes_max = 0;       // the longest line, newline included
   size_t chunk_bytes = 0;          // a chunk of a run; only a longer line makes a larger one
