@@ -289,6 +289,9 @@ absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get() const {
   internal::Entry* entry = internal::HandleAccess::EntryOf(any_);
   if (!internal::TryPinBytes(entry)) [[unlikely]]
     return Get(GetOptions());
+  if ((entry->word.load(std::memory_order_relaxed) & internal::kUnverified) != 0) [[unlikely]] {
+    return internal::MakeObjectView<T>(entry, GetOptions());
+  }
   return internal::HandleAccess::MakeTypedView<ObjectView<T>>(
       internal::HandleAccess::MakeView<RawView>(entry));
 }
