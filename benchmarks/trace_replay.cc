@@ -11,8 +11,8 @@ namespace {
 
 constexpr uint64_t kMemorySampleMisses = 4096;
 
-// The cache around a policy. An object's number is its slot: it keeps its slot when it is evicted, as
-// in the store.
+// The cache around a policy. An object's number is its slot: it keeps its slot when it is evicted,
+// as in the store.
 class Replay {
  public:
   Replay(const Trace& trace, EvictionPolicy* policy, ArrayHitMarks* marks, uint64_t capacity_bytes)

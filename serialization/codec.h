@@ -22,6 +22,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -64,6 +65,19 @@ namespace spillway {
 template <typename T, typename Enable = void>
 struct Codec;
 
+// A type that is one scalar in disguise: an identifier, a quantity with a unit. A specialisation
+// makes it a type that can be stored, alone and as a part of others. Its members are static:
+//
+//   using Stored = uint64_t;               any integer, float, double or bool
+//   using View = ...;                      what a read without a copy yields; T itself for most
+//   std::string Name();                    the stable type name
+//   Stored ToStored(const T& value);
+//   View FromStored(Stored stored);        any value of Stored must do
+//   T Decode(const View& view);
+//   uint64_t ContainedId(const T& value);  optional: T refers to the object of this id
+template <typename T>
+struct ScalarForm;
+
 // What a read without a copy of a T yields.
 template <typename T>
 using ViewOf = typename Codec<std::decay_t<T>>::View;
@@ -85,10 +99,14 @@ concept EncodableFrom = Encodable<T> && requires(const Source& source, absl::Spa
   Codec<T>::Encode(source, out);
 };
 
-// The value can be had again as a whole, by Codec<T>::Decode.
+// What Codec<T>::Decode makes of a view: T, or for a flatc table its object-API type.
 template <typename T>
-concept Decodable = Encodable<T> && requires(const typename Codec<T>::View& view) {
-  Codec<T>::Decode(view);
+using DecodedType = decltype(Codec<T>::Decode(std::declval<const typename Codec<T>::View&>()));
+
+// The value can be had again as a T.
+template <typename T>
+concept Decodable = Encodable<T> && requires {
+  requires std::same_as<DecodedType<T>, T>;
 };
 
 // Explains to the compiler's user what is missing. Functions that need a codec call it first.
@@ -112,8 +130,19 @@ struct RawBytes {
 };
 
 namespace internal {
+
 template <typename Source>
 struct StoredTypeOf;
+
+template <typename T>
+concept HasScalarForm = requires {
+  typename ScalarForm<T>::Stored;
+};
+template <typename T>
+concept HasContainedId = requires(const T& value) {
+  ScalarForm<T>::ContainedId(value);
+};
+
 }  // namespace internal
 
 // The type that an argument of Put is stored as: itself for most. Literals, string views and
@@ -126,5 +155,6 @@ using StoredType = typename internal::StoredTypeOf<std::remove_cvref_t<Source>>:
 // The codecs that this library brings.
 #include "serialization/internal/basic_codecs.h"  // IWYU pragma: export
 #include "serialization/internal/table_codec.h"   // IWYU pragma: export
+#include "serialization/internal/wire_codec.h"    // IWYU pragma: export
 
 #endif  // SPILLWAY_SERIALIZATION_CODEC_H_

@@ -1,10 +1,10 @@
 // An eviction policy decides which resident object leaves memory next.
 //
 // The store tells the policy what becomes resident, what is hit and what goes away, and asks it for
-// victims. A policy decides by bytes, knows objects by their slot (a small dense index that the store
-// reuses after Remove or Evict), and keeps whatever it remembers of departed objects (ghosts) by key,
-// the object's id, or in the slot. So an evicted object that comes back should come back to its old
-// slot, if no other object has got it meanwhile.
+// victims. A policy decides by bytes, knows objects by their slot (a small dense index that the
+// store reuses after Remove or Evict), and keeps whatever it remembers of departed objects (ghosts)
+// by key, the object's id, or in the slot. So an evicted object that comes back should come back to
+// its old slot, if no other object has got it meanwhile.
 //
 // Replaying a trace sequentially means, for each request (key, size) that is not resident and that
 // the policy admits (Admits) and that is not larger than the cache:
@@ -13,11 +13,11 @@
 //     while (used + size > capacity) used -= size_of(*policy.Evict());
 //     policy.Insert(slot, key, size);
 //
-// and for a resident one a hit, recorded as hit_tracking() asks. Replayed so, the classical policies
-// give the published reference miss counts exactly.
+// and for a resident one a hit, recorded as hit_tracking() asks. Replayed so, the classical
+// policies give the published reference miss counts exactly.
 //
-// Thread-safety: none. The store calls a policy under one mutex; only HitMarks is written by readers
-// without it.
+// Thread-safety: none. The store calls a policy under one mutex; only HitMarks is written by
+// readers without it.
 #ifndef SPILLWAY_STORE_EVICTION_POLICY_H_
 #define SPILLWAY_STORE_EVICTION_POLICY_H_
 
@@ -46,7 +46,8 @@ enum class HitTracking {
   kOrdered,
 };
 
-// Saturating hit counters (0..255) by slot, owned by the store and written by readers without a lock.
+// Saturating hit counters (0..255) by slot, owned by the store and written by readers without a
+// lock.
 class HitMarks {
  public:
   virtual ~HitMarks() = default;
@@ -62,12 +63,12 @@ class EvictionPolicy {
   virtual std::string_view name() const = 0;
   virtual HitTracking hit_tracking() const = 0;
 
-  // Tells the bytes that the resident objects may take together. Queue shares and the reach of ghosts
-  // follow from it. Called before the first Insert, and again when the limit changes.
+  // Tells the bytes that the resident objects may take together. Queue shares and the reach of
+  // ghosts follow from it. Called before the first Insert, and again when the limit changes.
   virtual void SetCapacity(uint64_t capacity_bytes) = 0;
 
-  // Tells what a miss costs: `per_miss_ns` plus `per_byte_ns` for each byte. Only policies that weigh
-  // costs listen; they assume 100 us and 1 ns until told otherwise.
+  // Tells what a miss costs: `per_miss_ns` plus `per_byte_ns` for each byte. Only policies that
+  // weigh costs listen; they assume 100 us and 1 ns until told otherwise.
   virtual void SetRestoreCosts(double /*per_miss_ns*/, double /*per_byte_ns*/) {}
 
   // Whether an object of this size should be taken in at all. Only replay asks: a store has to keep
@@ -80,13 +81,13 @@ class EvictionPolicy {
   // `key` became resident in `slot`; its mark is zero. REQUIRES: the slot is not in the policy.
   virtual void Insert(SlotIndex slot, uint64_t key, uint64_t size_bytes) = 0;
 
-  // A hit on a resident object. Called only if hit_tracking() is kOrdered. A slot that is not in the
-  // policy any more is ignored: hits may be reported late.
+  // A hit on a resident object. Called only if hit_tracking() is kOrdered. A slot that is not in
+  // the policy any more is ignored: hits may be reported late.
   virtual void Hit(SlotIndex slot) = 0;
 
-  // The object left otherwise than by Evict (deleted): forgotten without a ghost. May also tell that
-  // an object which was evicted before is now gone for good. A slot that the policy does not know is
-  // ignored.
+  // The object left otherwise than by Evict (deleted): forgotten without a ghost. May also tell
+  // that an object which was evicted before is now gone for good. A slot that the policy does not
+  // know is ignored.
   virtual void Remove(SlotIndex slot) = 0;
 
   // Chooses the next victim and removes it from the policy; nullopt if the policy holds nothing.
@@ -107,9 +108,10 @@ class EvictionPolicy {
 // Names of all policies, in the order in which help texts show them.
 std::vector<std::string_view> EvictionPolicyNames();
 
-// Makes the policy called `name`. `marks` must outlive it. InvalidArgument, listing the known names,
-// if there is none of that name.
-absl::StatusOr<std::unique_ptr<EvictionPolicy>> MakeEvictionPolicy(std::string_view name, HitMarks* marks);
+// Makes the policy called `name`. `marks` must outlive it. InvalidArgument, listing the known
+// names, if there is none of that name.
+absl::StatusOr<std::unique_ptr<EvictionPolicy>> MakeEvictionPolicy(std::string_view name,
+                                                                   HitMarks* marks);
 
 }  // namespace spillway
 

@@ -42,7 +42,7 @@ mkdir "$work/input" "$work/spill" "$work/gnu"
 
 echo "== building"
 bazel build //tools:spillway
-spillway=$(bazel info bazel-bin)/tools/spillway
+spillway=$(bazel info bazel-bin)/tools/spillway/spillway
 
 # --- Gathering text -------------------------------------------------------------------------------
 

@@ -116,6 +116,7 @@ void AllocateFree(benchmark::State& state) {
     benchmark::DoNotOptimize(data);
     source->Free(data, size);
   }
+  state.SetItemsProcessed(state.iterations());
   source->Free(keeper, size);
 }
 #define ALLOCATE_FREE(source)                                                               \
@@ -138,6 +139,7 @@ void Steady10k(benchmark::State& state) {
     source->Free(data, size);
     data = source->Allocate(size);
   }
+  state.SetItemsProcessed(state.iterations());
   for (char* data : live) source->Free(data, size);
 }
 #define STEADY(source)                                         \

@@ -16,6 +16,7 @@
 #include "serialization/codec.h"
 #include "serialization/internal/flat_layout.h"
 #include "serialization/internal/payload_verifier.h"
+#include "serialization/internal/scalar_name.h"
 #include "serialization/internal/schema_hash.h"
 #include "serialization/internal/type_name.h"
 #include "serialization/views.h"
@@ -23,99 +24,16 @@
 namespace spillway {
 namespace internal {
 
-// --- What a scalar is called
-// ----------------------------------------------------------------------
-
-template <typename T>
-concept Scalar = (std::is_arithmetic_v<T> || std::is_enum_v<T>)&&sizeof(T) <= 8 &&
-                 !std::is_same_v<T, wchar_t> && !std::is_same_v<T, long double>;
-
-template <bool kSigned, size_t kBytes>
-constexpr auto FlatIntegerName() {
-  if constexpr (kBytes == 1 && kSigned) return FixedString("byte");
-  if constexpr (kBytes == 1 && !kSigned) return FixedString("ubyte");
-  if constexpr (kBytes == 2 && kSigned) return FixedString("short");
-  if constexpr (kBytes == 2 && !kSigned) return FixedString("ushort");
-  if constexpr (kBytes == 4 && kSigned) return FixedString("int");
-  if constexpr (kBytes == 4 && !kSigned) return FixedString("uint");
-  if constexpr (kBytes == 8 && kSigned) return FixedString("long");
-  if constexpr (kBytes == 8 && !kSigned) return FixedString("ulong");
-}
-
-// The name in FlatBuffers schemas, of an enum that of its underlying type.
-template <Scalar T>
-constexpr auto FlatScalarName() {
-  if constexpr (std::is_enum_v<T>) {
-    return FlatScalarName<std::underlying_type_t<T>>();
-  } else if constexpr (std::is_same_v<T, bool>) {
-    return FixedString("bool");
-  } else if constexpr (std::is_same_v<T, float>) {
-    return FixedString("float");
-  } else if constexpr (std::is_same_v<T, double>) {
-    return FixedString("double");
-  } else if constexpr (std::is_same_v<T, char>) {
-    return FixedString("byte");  // whatever the sign of char on this machine
-  } else {
-    return FlatIntegerName<std::is_signed_v<T>, sizeof(T)>();
-  }
-}
-
-template <Scalar T>
-constexpr auto EnumName() {
-  static_assert(IsStableName(CompilerNameOf<T>()),
-                "This enum has no name that is the same in every build, because it stands in a "
-                "function, a template or an unnamed namespace. Move it to a named namespace, or "
-                "store its underlying value.");
-  return DottedNameOf<T>();
-}
-
-// The stable name: int32, double, char, bool, geo.Color, ...
-template <Scalar T>
-constexpr auto ScalarName() {
-  if constexpr (std::is_same_v<T, std::byte>) {
-    return FixedString("byte");
-  } else if constexpr (std::is_enum_v<T>) {
-    return EnumName<T>();
-  } else if constexpr (std::is_same_v<T, bool>) {
-    return FixedString("bool");
-  } else if constexpr (std::is_same_v<T, char>) {
-    return FixedString("char");
-  } else if constexpr (std::is_same_v<T, char8_t>) {
-    return FixedString("char8");
-  } else if constexpr (std::is_same_v<T, char16_t>) {
-    return FixedString("char16");
-  } else if constexpr (std::is_same_v<T, char32_t>) {
-    return FixedString("char32");
-  } else if constexpr (std::is_floating_point_v<T>) {
-    return FlatScalarName<T>();
-  } else if constexpr (std::is_signed_v<T>) {
-    return FixedString("int") + DecimalString<8 * sizeof(T)>();
-  } else {
-    return FixedString("uint") + DecimalString<8 * sizeof(T)>();
-  }
-}
-
-// The name as a part of a table's name: Int32, Double, geo_Color.
-template <Scalar T>
-constexpr auto ScalarTableName() {
-  if constexpr (std::is_enum_v<T> && !std::is_same_v<T, std::byte>) {
-    return DottedNameOf<T>('_');
-  } else {
-    auto name = ScalarName<T>();
-    if (name.text[0] >= 'a') name.text[0] = static_cast<char>(name.text[0] - 'a' + 'A');
-    return name;
-  }
-}
-
 // The identity of a type whose payload is `table X { value: T; }`.
 template <size_t A, size_t B, size_t C>
 constexpr ObjectType OneFieldType(const FixedString<A>& type_name, const FixedString<B>& table_name,
                                   const FixedString<C>& field_type) {
-  return {TypeIdOf(type_name.view()),
-          FinishFingerprint(TableHash((FixedString("spillway.types.") + table_name).view())
-                                .AddField("value", field_type.view())
-                                .Contribution()),
-          Encoding::kFlatBuffer};
+  return {
+      TypeIdOf(type_name.view()),
+      FinishFingerprint(DefinitionHash("table", (FixedString(kTypesNamespace) + table_name).view())
+                            .AddField("value", field_type.view())
+                            .Contribution()),
+      Encoding::kFlatBuffer};
 }
 
 inline absl::StatusOr<size_t> CheckedPayloadBytes(size_t bytes, std::string_view type_name) {
@@ -126,8 +44,7 @@ inline absl::StatusOr<size_t> CheckedPayloadBytes(size_t bytes, std::string_view
 
 }  // namespace internal
 
-// --- Scalars
-// ---------------------------------------------------------------------------------------
+// --- Scalars ---
 
 template <typename T>
 struct Codec<T, std::enable_if_t<internal::Scalar<T>>> {
@@ -158,8 +75,7 @@ struct Codec<T, std::enable_if_t<internal::Scalar<T>>> {
   static constexpr auto kName = internal::ScalarName<T>();
 };
 
-// --- Strings
-// ---------------------------------------------------------------------------------------
+// --- Strings ---
 
 template <>
 struct Codec<std::string> {
@@ -202,8 +118,7 @@ struct Codec<std::string> {
   }
 };
 
-// --- Vectors of scalars
-// ----------------------------------------------------------------------------
+// --- Vectors of scalars ---
 
 template <typename E>
 struct Codec<std::vector<E>, std::enable_if_t<internal::Scalar<E> && !std::is_same_v<E, bool>>> {
@@ -284,8 +199,7 @@ struct Codec<std::vector<bool>> {
   }
 };
 
-// --- Vectors of strings
-// ----------------------------------------------------------------------------
+// --- Vectors of strings ---
 
 template <>
 struct Codec<std::vector<std::string>> {
@@ -330,8 +244,7 @@ struct Codec<std::vector<std::string>> {
   }
 };
 
-// --- Raw bytes
-// -------------------------------------------------------------------------------------
+// --- Raw bytes ---
 
 template <>
 struct Codec<RawBytes> {
@@ -353,8 +266,7 @@ struct Codec<RawBytes> {
   static RawBytes Decode(const View& view) { return {std::string(view.data(), view.size())}; }
 };
 
-// --- What arguments are stored as
-// ------------------------------------------------------------------
+// --- What arguments are stored as ---
 
 namespace internal {
 

@@ -67,7 +67,7 @@ inline const char* FieldAt(const char* table, size_t slot) {
 inline uint32_t VectorCount(const char* vector) { return Load<uint32_t>(vector); }
 inline const char* VectorData(const char* vector) { return vector + sizeof(uint32_t); }
 
-// --- The root table with one field, written by hand ----------------------------------------------
+// --- The root table with one field, written by hand ---
 //
 // Most objects are one value: table X { value: T; }. Their header is constant but for one offset,
 // so it is stored as three words:
@@ -135,8 +135,7 @@ constexpr size_t ShortStringVTableAt(size_t bytes) {
   return AlignUp(kShortStringDataAt + bytes + 1, 2);
 }
 
-// --- Strings
-// ---------------------------------------------------------------------------------------
+// --- Strings ---
 
 // Of a string that something else refers to, with what aligns the next part.
 constexpr size_t StringBytes(size_t bytes) {
@@ -182,7 +181,7 @@ requires(!std::is_convertible_v<const Text&, std::string_view>) std::string_view
   return {text.data(), text.size()};
 }
 
-// --- Sizes ---------------------------------------------------------------------------------------
+// --- Sizes ---
 
 // Of a root vector of `count` elements; SIZE_MAX when that is beyond what can be counted.
 constexpr size_t VectorPayloadBytes(size_t count, size_t element_size) {

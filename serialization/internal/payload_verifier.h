@@ -44,14 +44,22 @@ class PayloadVerifier {
   // A vector of references to strings.
   bool VectorOfStrings(size_t vector);
 
+  // `size` bytes at a multiple of `alignment`, wherever they stand.
+  bool Bytes(size_t at, size_t size, size_t alignment);
+
   // `count` bytes that will be read as bool.
   bool Bools(size_t at, size_t count);
+
+  // Counts work that is done elsewhere, in references followed or words looked at.
+  bool Visit(uint64_t visits = 1);
 
   // Records `what` as the error, unless there is one, and returns false.
   bool Fail(std::string what);
 
+  bool ok() const { return error_.empty(); }
   const char* bytes() const { return payload_.data(); }
   size_t size() const { return payload_.size(); }
+  const VerifyLimits& limits() const { return limits_; }
 
   // OK, or DataLoss that says what is wrong, where, and that it was to be read as `type_name`.
   absl::Status ToStatus(std::string_view type_name) const;
@@ -60,11 +68,11 @@ class PayloadVerifier {
   bool InPayload(size_t at, size_t size) const {
     return at <= payload_.size() && size <= payload_.size() - at;
   }
-  bool Visit(uint64_t weight = 1);
 
   absl::Span<const char> payload_;
   VerifyLimits limits_;
   uint64_t visits_left_;
+  uint64_t expansion_left_;
   uint32_t depth_ = 0;
   std::string error_;
 };

@@ -1,5 +1,4 @@
-// The schema fingerprint of a type: what it is made of, as one number. FORMAT.md says what it
-// means.
+// The hash of one definition in a schema. FORMAT.md says what fingerprints made of it mean.
 #ifndef SPILLWAY_SERIALIZATION_INTERNAL_SCHEMA_HASH_H_
 #define SPILLWAY_SERIALIZATION_INTERNAL_SCHEMA_HASH_H_
 
@@ -10,25 +9,23 @@
 
 namespace spillway::internal {
 
-// Hashes one table, field by field in the order of their ids, so that what an older schema with
+// Hashes a definition, field by field in the order of their ids, so that what an older schema with
 // fewer fields had is a state on the way.
-class TableHash {
+class DefinitionHash {
  public:
-  constexpr explicit TableHash(std::string_view name)
-      : hash_(Fnv1a64("{", Fnv1a64(name, Fnv1a64("table ")))) {}
+  // `kind` is "table", "struct", "enum" or "union"; `base` as in SchemaType.
+  constexpr DefinitionHash(std::string_view kind, std::string_view name, std::string_view base = "")
+      : hash_(Chain(
+            "{", Chain(base, Chain(":", Chain(name, Chain(" ", Chain(kind, kFnvOffsetBasis))))))) {}
 
-  // `type` as FlatBuffers schemas write it, with full names; `detail` is what else changes how the
-  // field is read: its default, "null" or "required".
-  constexpr TableHash& AddField(std::string_view name, std::string_view type,
-                                std::string_view detail = "") {
-    hash_ = Fnv1a64(":", Fnv1a64(name, hash_));
-    hash_ = Fnv1a64("=", Fnv1a64(type, hash_));
-    hash_ = Fnv1a64(";", Fnv1a64(detail, hash_));
+  constexpr DefinitionHash& AddField(std::string_view name, std::string_view type,
+                                     std::string_view detail = "") {
+    hash_ = Chain(";", Chain(detail, Chain("=", Chain(type, Chain(":", Chain(name, hash_))))));
     return *this;
   }
 
-  // What the table as it is now adds to the fingerprint: the hash, mixed so that sums of several
-  // tables' do not meet (the finaliser of MurmurHash3, by Austin Appleby).
+  // What the definition as it is now adds to the fingerprint: the hash, mixed so that the sums of
+  // several do not meet by chance (the finaliser of MurmurHash3, by Austin Appleby).
   constexpr uint64_t Contribution() const {
     uint64_t mixed = hash_;
     mixed = (mixed ^ (mixed >> 33)) * 0xff51afd7ed558ccdu;
@@ -37,6 +34,10 @@ class TableHash {
   }
 
  private:
+  static constexpr uint64_t Chain(std::string_view text, uint64_t hash) {
+    return Fnv1a64(text, hash);
+  }
+
   uint64_t hash_;
 };
 

@@ -59,6 +59,9 @@ constexpr uint64_t Fnv1a64(std::string_view text, uint64_t hash = kFnvOffsetBasi
   return hash;
 }
 
+// Where schemas define this library's payloads.
+inline constexpr char kTypesNamespace[] = "spillway.types.";
+
 // Type ids are the hash of the type's name. 0 stands for raw bytes and is given to no name.
 constexpr uint64_t TypeIdOf(std::string_view type_name) {
   uint64_t hash = Fnv1a64(type_name);
@@ -104,6 +107,15 @@ template <typename T>
 constexpr auto DottedNameOf(char separator = '.') {
   constexpr std::string_view kName = CompilerNameOf<T>();
   return Dotted<DottedSize(kName)>(kName, separator);
+}
+
+// A type's name as a part of a table's name: "geo.Point" -> "geo_Point".
+inline std::string PartNameOf(std::string name) {
+  for (char& c : name) {
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    if (!letter) c = '_';
+  }
+  return name;
 }
 
 }  // namespace spillway::internal

@@ -64,9 +64,7 @@ void Evictor::Remove(Entry* entry) {
   MutexLock lock(&mutex_);
   switch (entry->queued_in) {
     case QueuedIn::kNone:
-      return;
     case QueuedIn::kPolicy:
-      policy_->Remove(entry->slot);
       break;
     case QueuedIn::kOutgoing:
       Unlink(outgoing_, entry);
@@ -75,6 +73,8 @@ void Evictor::Remove(Entry* entry) {
       Unlink(to_spill_, entry);
       break;
   }
+  // Also if the policy gave it up before: it may remember.
+  policy_->Remove(entry->slot);
   entry->queued_in = QueuedIn::kNone;
 }
 

@@ -44,8 +44,8 @@ absl::StatusOr<uint64_t> StoreCore::AcquireBlock(uint64_t size, uint32_t slot,
                                                  absl::Duration wait) {
   uint64_t offset = kNoOffset;
   const absl::Status status =
-      WithRoom(size, "memory", Counter::kRefusedMemory, wait, [this, size, slot, &offset] {
-        offset = arena_->Allocate(size, slot);
+      WithRoom(size, "memory", Counter::kRefusedMemory, wait, [&](AllocateEffort effort) {
+        offset = arena_->Allocate(size, slot, effort);
         return offset != kNoOffset;
       });
   if (!status.ok()) return status;
@@ -54,40 +54,42 @@ absl::StatusOr<uint64_t> StoreCore::AcquireBlock(uint64_t size, uint32_t slot,
 
 uint64_t StoreCore::TryAcquireBlock(uint64_t size, uint32_t slot) {
   uint64_t offset = kNoOffset;
-  const auto attempt = [this, size, slot, &offset] {
-    offset = arena_->Allocate(size, slot);
+  const auto attempt = [&](AllocateEffort effort) {
+    offset = arena_->Allocate(size, slot, effort);
     return offset != kNoOffset;
   };
-  if (room_queue_->empty() && (attempt() || TryWithDrops(size, attempt))) return offset;
+  if (room_queue_->empty() && TryWithDrops(size, attempt)) return offset;
   return kNoBytes;
 }
 
 absl::Status StoreCore::WithRoom(uint64_t size, const char* what, Counter refused,
-                                 absl::Duration wait, absl::FunctionRef<bool()> attempt) {
-  if (room_queue_->empty() && (attempt() || TryWithDrops(size, attempt))) return absl::OkStatus();
+                                 absl::Duration wait,
+                                 absl::FunctionRef<bool(AllocateEffort)> attempt) {
+  if (room_queue_->empty() && TryWithDrops(size, attempt)) return absl::OkStatus();
   return WaitForRoom(size, what, refused, wait, attempt);
 }
 
-bool StoreCore::TryWithDrops(uint64_t size, absl::FunctionRef<bool()> attempt) {
+bool StoreCore::TryWithDrops(uint64_t size, absl::FunctionRef<bool(AllocateEffort)> attempt) {
+  if (attempt(AllocateEffort::kBalanced)) [[likely]]
+    return true;
   uint64_t dropped_bytes = 0;
   // Who has dropped more than there was drops for others: then it is time to wait in turn.
   const uint64_t dropped_bytes_max = budget_.used_bytes() + size;
   for (;;) {
     const uint64_t dropped = DropSome(std::max(size, kDropStepBytes));
-    if (attempt()) return true;
-    // Metadata is charged apart from the arena's pages: free ones have to be given back for it.
-    arena_->Trim(size);
-    if (attempt()) return true;
+    if (attempt(AllocateEffort::kBalanced)) return true;
     dropped_bytes += dropped;
     if (dropped == 0 || dropped_bytes > kDroppedInVainFactor * size + kDropStepBytes) {
-      if (Compact(size) > 0 && attempt()) return true;
+      if (attempt(AllocateEffort::kReclaim)) return true;
+      if (Compact(size) > 0 && attempt(AllocateEffort::kReclaim)) return true;
       if (dropped == 0 || dropped_bytes > dropped_bytes_max) return false;
     }
   }
 }
 
 absl::Status StoreCore::WaitForRoom(uint64_t size, const char* what, Counter refused,
-                                    absl::Duration wait, absl::FunctionRef<bool()> attempt) {
+                                    absl::Duration wait,
+                                    absl::FunctionRef<bool(AllocateEffort)> attempt) {
   // Nobody is asked to wait for what cannot come.
   if (backend_ == nullptr && room_queue_->empty() && !RoomMayCome())
     return NoRoom(size, what, refused);
@@ -112,7 +114,7 @@ absl::Status StoreCore::WaitForRoom(uint64_t size, const char* what, Counter ref
       case AdmissionQueue::Wake::kTryNow:
         break;
     }
-    if (attempt() || TryWithDrops(size, attempt)) break;
+    if (TryWithDrops(size, attempt)) break;
     if (backend_ == nullptr && !RoomMayCome()) return NoRoom(size, what, refused);
   }
   counters_.Mine().Record(Latency::kWait, static_cast<uint64_t>(clock_->MonotonicNanos() - began));

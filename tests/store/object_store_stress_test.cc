@@ -106,7 +106,8 @@ TEST_P(ObjectStoreStressTest, GetsSeeWhatWasPut) {
   ASSERT_TRUE(store->Close().ok());
 }
 
-INSTANTIATE_TEST_SUITE_P(Policies, ObjectStoreStressTest, testing::Values("lru", "s3fifo", "lfu"));
+INSTANTIATE_TEST_SUITE_P(Policies, ObjectStoreStressTest,
+                         testing::Values("lru", "s3fifo", "lfu", "cost"));
 
 }  // namespace
 }  // namespace spillway

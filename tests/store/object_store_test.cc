@@ -317,7 +317,7 @@ TEST(ObjectStoreTest, TheLimitCanBeLoweredAndRaised) {
 }
 
 TEST(ObjectStoreTest, EveryPolicyKeepsWhatItIsGiven) {
-  for (const char* policy : {"lru", "fifo", "lfu", "sieve", "s3fifo", "gdsf"}) {
+  for (const char* policy : {"lru", "fifo", "lfu", "sieve", "s3fifo", "gdsf", "cost"}) {
     StoreOptions options;
     options.memory_limit_bytes = 16 * kMiB;
     options.eviction_policy = policy;

@@ -13,8 +13,25 @@ _FLATC_OPTIONS = " ".join([
     "--no-warnings",
 ])
 
+# A source file with the binary schema's bytes, which registers them when the program starts.
+_REGISTRATION = """
+{
+  echo '#include "serialization/binary_schema.h"'
+  echo 'namespace {'
+  echo 'alignas(16) constexpr unsigned char kSchema[] = {'
+  od -An -v -tx1 $< | sed 's/ \\([0-9a-f][0-9a-f]\\)/0x\\1,/g'
+  echo '};'
+  echo '[[maybe_unused]] const bool kRegistered ='
+  echo '    spillway::RegisterBinarySchema(kSchema, sizeof(kSchema));'
+  echo '}  // namespace'
+} > $@
+"""
+
 def flatbuffers_cc_library(name, srcs, deps = [], visibility = None, testonly = False):
     """Generates `x_generated.h` and `x.bfbs` for each `x.fbs` and makes a cc_library of the headers.
+
+    Programs that link the library know the tables' schemas: fingerprints and file identifiers are checked,
+    and `spillway schema` prints them.
 
     The header of serialization/x.fbs is included as "serialization/x_generated.h"; a schema includes
     another one by its path from the top of the tree, as in `include "serialization/x.fbs";`.
@@ -34,6 +51,7 @@ def flatbuffers_cc_library(name, srcs, deps = [], visibility = None, testonly = 
     schemas_of_deps = [_companion(dep, "fbs") for dep in deps]
     headers = []
     binary_schemas = []
+    registrations = []
 
     for src in srcs:
         if not src.endswith(".fbs"):
@@ -41,8 +59,10 @@ def flatbuffers_cc_library(name, srcs, deps = [], visibility = None, testonly = 
         stem = src[:-len(".fbs")]
         header = stem + "_generated.h"
         binary_schema = stem + ".bfbs"
+        registration = stem + "_schema.cc"
         headers.append(header)
         binary_schemas.append(binary_schema)
+        registrations.append(registration)
 
         native.genrule(
             name = name + "_" + stem.replace("/", "_") + "_flatc",
@@ -63,10 +83,26 @@ def flatbuffers_cc_library(name, srcs, deps = [], visibility = None, testonly = 
             visibility = ["//visibility:private"],
         )
 
+        native.genrule(
+            name = name + "_" + stem.replace("/", "_") + "_schema",
+            srcs = [binary_schema],
+            outs = [registration],
+            cmd = _REGISTRATION,
+            message = "Embedding the binary schema of",
+            testonly = testonly,
+            visibility = ["//visibility:private"],
+        )
+
     native.cc_library(
         name = name,
+        srcs = registrations,
         hdrs = headers,
-        deps = deps + ["@system//:flatbuffers"],
+        # Nothing refers to the registrations.
+        alwayslink = True,
+        deps = deps + [
+            "//serialization:codec",
+            "@system//:flatbuffers",
+        ],
         testonly = testonly,
         visibility = visibility,
     )

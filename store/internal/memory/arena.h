@@ -21,9 +21,10 @@
 //     arena->Free(offset, size);
 //
 // Fragmentation never makes this loop fail: with everything freed, any size up to the budget can be
-// had. If free_committed_bytes is large while Allocate refuses, small objects are spread thin over
-// their pages; CollectSparse names those whose eviction, or move to another block, brings whole
-// pages back soonest.
+// had. When nothing is left to evict, a last try with AllocateEffort::kReclaim gets at what the
+// default effort leaves free. If free_committed_bytes is large while Allocate refuses, small
+// objects are spread thin over their pages; CollectSparse names those whose eviction, or move to
+// another block, brings whole pages back soonest.
 #ifndef SPILLWAY_STORE_INTERNAL_MEMORY_ARENA_H_
 #define SPILLWAY_STORE_INTERNAL_MEMORY_ARENA_H_
 
@@ -58,8 +59,9 @@ struct ArenaOptions {
   // a time: cheaper to touch, coarser to share among sizes. For limits of a few hundred MiB and
   // more.
   bool huge_pages = false;
-  // Independent sets of spans that threads are spread over, a power of two; 0 chooses by the number
-  // of processors and the limit. More scale better and hold a little more memory.
+  // Independent sets of spans that processors are spread over, a power of two up to 16; 0 chooses
+  // by the number of processors and the limit. More scale better and hold a little more memory.
+  // With one, where blocks are placed depends on the calls alone.
   uint32_t shards = 0;
   // The part of the limit that stays in free pages rather than have pages returned to the system
   // for other ones (AllocateEffort::kBalanced).

@@ -1,5 +1,7 @@
 #include "store/internal/memory/small_blocks.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <bit>
 
@@ -8,13 +10,6 @@
 
 namespace spillway {
 namespace {
-
-std::atomic<uint32_t> next_thread_number{0};
-
-uint32_t ThreadNumber() {
-  thread_local const uint32_t number = next_thread_number.fetch_add(1, std::memory_order_relaxed);
-  return number;
-}
 
 constexpr uint64_t BitOf(uint32_t index) { return uint64_t{1} << index; }
 
@@ -37,7 +32,12 @@ uint64_t SmallBlocks::BytesFor(uint32_t shards) {
   return sizeof(SmallBlocks) + shards * (kSizeClasses * sizeof(Shard) + sizeof(IdleCount));
 }
 
-uint32_t SmallBlocks::ThisShard() const { return ThreadNumber() & (shard_count_ - 1); }
+uint32_t SmallBlocks::ThisShard() const {
+  if (shard_count_ == 1) return 0;
+  // Threads that run at the same time are on different processors. A failure (-1) is some shard,
+  // too.
+  return static_cast<uint32_t>(sched_getcpu()) & (shard_count_ - 1);
+}
 
 uint8_t SmallBlocks::BucketFor(const Run& span) const {
   if (span.free_blocks == 0) return kBucketNone;

@@ -1,17 +1,19 @@
 // Small blocks: spans of equal blocks, per size class and shard.
 //
-// A shard of a class owns its spans, under a lock of its own. Threads are spread over the shards
-// and take blocks from their own, or from another one before any new page is committed; a block is
+// A shard of a class owns its spans, under a lock of its own. A thread takes blocks from the shard
+// of the processor it runs on, or from another one before any new page is committed; a block is
 // freed to the shard that owns its span. Nothing is cached per thread: every free block can be had
 // at any time.
 //
-//     a span's bucket     what it means                                      blocks are taken from
-//     it 0 .. 7              free blocks on committed pages; 0 is the fullest   first, in this
-//     order kBucketEmpty        the same, and no block allocated; one per shard    after those
-//     kBucketUncommitted  free blocks, but only on pages yet to be committed when pages are
-//     committed kBucketDraining     named by CollectSparse                             as the last
-//     resort kBucketDetached     some of its idle pages are being returned          never
-//     kBucketNone         full                                               never
+// A span stands in one of these buckets:
+//
+// - 0 to 7: free blocks on committed pages; 0 holds the fullest spans. Blocks are taken from here
+//   first, in this order.
+// - kBucketEmpty: the same, and no block is allocated; one span per shard. Taken from next.
+// - kBucketUncommitted: free blocks, but only on pages yet to be committed.
+// - kBucketDraining: named by CollectSparse. Taken from as the last resort.
+// - kBucketDetached: some of its idle pages are being returned. Not taken from.
+// - kBucketNone: full.
 //
 // Filling the fullest spans first lets the others run empty, and their pages serve other sizes.
 // Pages of a span that lie under no block are *idle*, and can be returned to the system one by one.

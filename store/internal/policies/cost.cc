@@ -17,25 +17,36 @@ constexpr float kNothing = std::numeric_limits<float>::infinity();
 constexpr uint32_t kClockMax = uint32_t{1} << 31;
 constexpr uint32_t kClockSetBack = uint32_t{1} << 30;
 
-// How many uses lie between two rounds of learning: half as many as there are objects, but also a share
-// of all so far, because a round takes as long as a few thousand uses; within limits.
+// How many uses lie between two rounds of learning: in proportion to the objects, but also to all
+// uses so far, because a round takes as long as a thousand uses; within limits.
+constexpr uint64_t kLearnObjectsShare = 4;
+constexpr uint64_t kLearnUsesShare = 64;
 constexpr uint64_t kLearnAfterMin = 1000;
 constexpr uint64_t kLearnAfterMax = 64 * 1024;
-constexpr uint64_t kLearnAfterFew = 32 * 1024;  // at most, when there are few objects
 
 // Counts fade by 1/e in this many uses, and in this many per resident object.
-constexpr float kFadeUsesMin = 50'000;
-constexpr float kFadeUsesPerObject = 25;
+constexpr float kFadeUsesMin = 100'000;
+constexpr float kFadeUsesPerObject = 10;
 
-// Slots are sampled in runs, because neighbours share cache lines.
+// Before each round, a sample of slots shows who is waiting, resident or not: one slot for so many
+// uses since the last round. They are looked at in runs, because neighbours share cache lines.
+constexpr uint64_t kSampleUsesShare = 4;
 constexpr uint64_t kSampleRun = 8;
-constexpr uint64_t kSampleSlotsMin = 1024;
+constexpr uint64_t kSampleSlotsMin = 512;
 
-constexpr uint64_t kUpdateAfterEvictionsMin = 32;
-constexpr uint64_t kUpdateAfterEvictionsMax = 512;
+// All lists are looked at anew after this share of the objects was evicted, within limits.
+constexpr uint64_t kRefreshObjectsShare = 4;
+constexpr uint64_t kRefreshAfterMin = 32;
+constexpr uint64_t kRefreshAfterMax = 512;
 
-constexpr uint64_t kSameUseAgeMaxMin = 32;
-constexpr uint32_t kUsesMax = 63;
+// Neighbours in a list differ little, if there are many.
+constexpr uint64_t kVictimsAtOnceObjectsShare = 256;
+constexpr uint64_t kVictimsAtOnceMax = 4;
+
+// A hit within this share of the objects' number of uses, or within the minimum, belongs to the use
+// before.
+constexpr uint64_t kSameUseObjectsShare = 8;
+constexpr uint64_t kSameUseAgeMin = 32;
 
 int SizeLevel(uint64_t size_bytes) {
   return std::clamp((static_cast<int>(std::bit_width(size_bytes)) - 7) / 2, 0, 7);
@@ -53,13 +64,13 @@ CostPolicy::CostPolicy() {
 void CostPolicy::SetRestoreCosts(double per_miss_ns, double per_byte_ns) {
   per_miss_ns_ = static_cast<float>(per_miss_ns);
   per_byte_ns_ = static_cast<float>(per_byte_ns);
-  UpdateAllWorths();
+  Refresh();
 }
 
 float CostPolicy::WorthOf(SlotIndex slot) const {
   const Node& node = residents_[slot];
   const float size_bytes = static_cast<float>(std::max<uint64_t>(residents_.SizeOf(slot), 1));
-  return model_.Rank(node.list / kSizeLevels, AgeOf(node)) *
+  return model_.Rank(node.list() / kSizeLevels, AgeOf(node)) *
          (per_miss_ns_ / size_bytes + per_byte_ns_);
 }
 
@@ -84,53 +95,59 @@ void CostPolicy::SetWorth(int list, float worth) {
   group_worth_[group] = *std::min_element(classes, classes + kClassesPerGroup);
 }
 
-void CostPolicy::UpdateAllWorths() {
+void CostPolicy::Refresh() {
   for (int list = 0; list < kLists; ++list) {
     if (worth_[list] == kNothing) continue;
     float worth = kNothing;
     if (!lists_[list].empty()) LeastWorthy(list, &worth);
     SetWorth(list, worth);
   }
-  const uint64_t objects = residents_.objects();
-  evictions_before_update_ = static_cast<uint32_t>(
-      std::clamp<uint64_t>(objects / 16, kUpdateAfterEvictionsMin, kUpdateAfterEvictionsMax));
-  same_use_age_max_ =
-      static_cast<uint32_t>(std::max<uint64_t>(objects / 16, kSameUseAgeMaxMin));
   next_worth_ = 0;
+  victims_unseen_ = 0;
+  const uint64_t objects = residents_.objects();
+  evictions_before_refresh_ = static_cast<uint32_t>(
+      std::clamp(objects / kRefreshObjectsShare, kRefreshAfterMin, kRefreshAfterMax));
+  victims_at_once_ = static_cast<uint32_t>(
+      std::clamp<uint64_t>(objects / kVictimsAtOnceObjectsShare, 1, kVictimsAtOnceMax));
+  same_use_age_max_ =
+      static_cast<uint32_t>(std::max(objects / kSameUseObjectsShare, kSameUseAgeMin));
 }
 
-void CostPolicy::Use(Node* node) {
+inline int CostPolicy::Use(Node* node) {
   const uint32_t age = AgeOf(*node);
-  model_.Reused(node->list / kSizeLevels, age);
-  if (node->uses < kUsesMax) ++node->uses;
-  node->list = ReuseModel::ClassOf(node->uses, age) * kSizeLevels + node->list % kSizeLevels;
+  const int list = node->list();
+  model_.Reused(list / kSizeLevels, age);
+  const uint32_t uses = std::min(node->uses() + 1, kUsesMax);
+  const int next_list = ReuseModel::ClassOf(uses, age) * kSizeLevels + list % kSizeLevels;
+  node->Set(next_list, uses);
   node->used_at = clock_;
+  return next_list;
 }
 
-void CostPolicy::Link(SlotIndex slot) {
-  const int list = residents_[slot].list;
+inline void CostPolicy::Link(SlotIndex slot, int list) {
   lists_[list].PushHead(residents_, slot);
   if (worth_[list] == kNothing) {
     SetWorth(list, 0);
     next_worth_ = 0;
+    victims_unseen_ = 0;
   }
 }
 
 void CostPolicy::Insert(SlotIndex slot, uint64_t key, uint64_t size_bytes) {
   if (++clock_ >= kClockMax) SetBackClock();
   const uint16_t key_check = static_cast<uint16_t>(HashKey(key));
-  const bool known = slot < residents_.slots() && residents_[slot].list != kUnknown &&
+  const bool known = slot < residents_.slots() && residents_[slot].list() != kUnknown &&
                      residents_[slot].key_check == key_check;
   if (known) {
-    Use(&residents_.Revive(slot, size_bytes));
+    Link(slot, Use(&residents_.Revive(slot, size_bytes)));
   } else {
     Node& node = residents_.Add(slot, size_bytes);
     node.used_at = clock_;
-    node.uses = 1;
-    node.list = ReuseModel::kClassNew * kSizeLevels + SizeLevel(size_bytes);
     node.key_check = key_check;
+    const int list = ReuseModel::kClassNew * kSizeLevels + SizeLevel(size_bytes);
+    node.Set(list, 1);
+    Link(slot, list);
   }
-  Link(slot);
 }
 
 void CostPolicy::Hit(SlotIndex slot) {
@@ -138,91 +155,98 @@ void CostPolicy::Hit(SlotIndex slot) {
   Node& node = residents_[slot];
   if (++clock_ - node.used_at <= same_use_age_max_) return;
   if (clock_ >= kClockMax) SetBackClock();
-  lists_[node.list].Unlink(residents_, slot);
-  Use(&node);
-  Link(slot);
+  lists_[node.list()].Unlink(residents_, slot);
+  Link(slot, Use(&node));
 }
 
 void CostPolicy::Remove(SlotIndex slot) {
-  if (slot >= residents_.slots() || residents_[slot].list == kUnknown) return;
+  if (slot >= residents_.slots() || residents_[slot].list() == kUnknown) return;
   Node& node = residents_[slot];
-  model_.Vanished(node.list / kSizeLevels, AgeOf(node));
+  model_.Vanished(node.list() / kSizeLevels, AgeOf(node));
   if (residents_.Contains(slot)) {
-    lists_[node.list].Unlink(residents_, slot);
+    lists_[node.list()].Unlink(residents_, slot);
     residents_.Erase(slot);
   }
-  node.list = kUnknown;
+  node.Set(kUnknown, 0);
 }
 
 void CostPolicy::Readmit(SlotIndex slot, uint64_t key, uint64_t size_bytes) {
   Insert(slot, key, size_bytes);
 }
 
+SlotIndex CostPolicy::TakeFrom(int list, SlotIndex victim) {
+  victims_list_ = list;
+  victims_unseen_ = victim == lists_[list].tail() ? victims_at_once_ - 1 : 0;
+  return victim;
+}
+
 SlotIndex CostPolicy::FindVictim() {
   // Another one of the last victim's list, while no other list can have a less worthy one.
-  float worth;
+  float worth = kNothing;
   if (!lists_[victims_list_].empty()) {
+    if (victims_unseen_ > 0) {
+      --victims_unseen_;
+      return lists_[victims_list_].tail();
+    }
     const SlotIndex victim = LeastWorthy(victims_list_, &worth);
-    if (worth <= next_worth_) return victim;
-    SetWorth(victims_list_, worth);
-  } else {
-    SetWorth(victims_list_, kNothing);
+    if (worth <= next_worth_) return TakeFrom(victims_list_, victim);
   }
+  SetWorth(victims_list_, worth);
+  // What is on record may be too low, never too high but for age: look, and look again if it was.
+  // Each turn sets a list right, so that it ends.
   while (true) {
     const auto group = std::min_element(group_worth_.begin(), group_worth_.end());
     const auto classes = class_worth_.begin() + (group - group_worth_.begin()) * kClassesPerGroup;
     const auto of_class = std::min_element(classes, classes + kClassesPerGroup);
     const auto lists = worth_.begin() + (of_class - class_worth_.begin()) * kSizeLevels;
-    const auto least = std::min_element(lists, lists + kSizeLevels);
-    const int list = static_cast<int>(least - worth_.begin());
-    CHECK(*least != kNothing) << "no list has an object, but " << residents_.objects() << " have been inserted";
+    const int list =
+        static_cast<int>(std::min_element(lists, lists + kSizeLevels) - worth_.begin());
+    CHECK(worth_[list] != kNothing)
+        << residents_.objects() << " objects are resident, and no list has one";
     SlotIndex victim = kNoSlot;
     worth = kNothing;
     if (!lists_[list].empty()) victim = LeastWorthy(list, &worth);
-    // The least of all the others.
     SetWorth(list, kNothing);
     next_worth_ = *std::min_element(group_worth_.begin(), group_worth_.end());
     SetWorth(list, worth);
-    if (victim != kNoSlot && worth <= next_worth_) {
-      victims_list_ = list;
-      return victim;
-    }
+    if (victim != kNoSlot && worth <= next_worth_) return TakeFrom(list, victim);
   }
 }
 
 std::optional<SlotIndex> CostPolicy::Evict() {
   if (residents_.objects() == 0) return std::nullopt;
   if (clock_ >= learn_at_) Learn();
-  if (evictions_before_update_-- == 0) UpdateAllWorths();
+  if (evictions_before_refresh_-- == 0) Refresh();
   const SlotIndex victim = FindVictim();
-  lists_[residents_[victim].list].Unlink(residents_, victim);
+  lists_[residents_[victim].list()].Unlink(residents_, victim);
   residents_.Erase(victim);
   return victim;
+}
+
+void CostPolicy::SampleWaiting(uint64_t slots_wanted) {
+  const uint64_t runs = residents_.slots() / kSampleRun;
+  const uint64_t stride = std::max<uint64_t>(runs / (slots_wanted / kSampleRun), 1);
+  sample_begin_ = (sample_begin_ + 1) % stride;
+  for (uint64_t run = sample_begin_; run < runs; run += stride) {
+    for (uint64_t slot = run * kSampleRun; slot < (run + 1) * kSampleRun; ++slot) {
+      const Node& node = residents_[static_cast<SlotIndex>(slot)];
+      if (node.list() == kUnknown) continue;
+      model_.Waiting(node.list() / kSizeLevels, AgeOf(node), static_cast<float>(stride));
+    }
+  }
 }
 
 void CostPolicy::Learn() {
   const uint64_t objects = residents_.objects();
   const uint64_t learn_after =
-      std::clamp<uint64_t>(std::max<uint64_t>(objects / 2, clock_ / 32), kLearnAfterMin,
-                           objects / 2 > kLearnAfterFew ? kLearnAfterMax : kLearnAfterFew);
-  learn_at_ = clock_ + static_cast<uint32_t>(learn_after);
-
-  // Who is waiting, resident or not: all, or a sample.
-  const uint64_t runs = residents_.slots() / kSampleRun;
-  const uint64_t runs_wanted = std::max(learn_after / 4, kSampleSlotsMin) / kSampleRun;
-  const uint64_t stride = std::max<uint64_t>(runs / runs_wanted, 1);
-  sample_begin_ = (sample_begin_ + 1) % stride;
-  for (uint64_t run = sample_begin_; run < runs; run += stride) {
-    for (uint64_t slot = run * kSampleRun; slot < (run + 1) * kSampleRun; ++slot) {
-      const Node& node = residents_[static_cast<SlotIndex>(slot)];
-      if (node.list == kUnknown) continue;
-      model_.Waiting(node.list / kSizeLevels, AgeOf(node), static_cast<float>(stride));
-    }
-  }
+      std::clamp(std::max(objects / kLearnObjectsShare, clock_ / kLearnUsesShare), kLearnAfterMin,
+                 kLearnAfterMax);
+  SampleWaiting(std::max(learn_after / kSampleUsesShare, kSampleSlotsMin));
   const float fade_uses = std::max(kFadeUsesMin, kFadeUsesPerObject * static_cast<float>(objects));
-  model_.Learn(std::exp(-static_cast<float>(clock_ - learned_at_) / fade_uses));
+  model_.Learn(static_cast<float>(clock_ - learned_at_), fade_uses, clock_);
   learned_at_ = clock_;
-  UpdateAllWorths();
+  learn_at_ = clock_ + static_cast<uint32_t>(learn_after);
+  Refresh();
 }
 
 void CostPolicy::SetBackClock() {
