@@ -197,11 +197,12 @@ inline void Unpin(Entry* entry) {
   }
 }
 
-// A pin on resident bytes by one atomic add. False: nothing is held, and the slow path must decide.
+// A pin on resident and verified bytes by one atomic add. False: nothing is held, and the slow path
+// must decide.
 // REQUIRES: the caller keeps the entry alive by a ref or a pin.
 inline bool TryPin(Entry* entry) {
   const uint64_t old = entry->word.fetch_add(kPinOne, std::memory_order_acquire);
-  if ((old & (kResident | kPinOverflow)) == kResident) [[likely]]
+  if ((old & (kResident | kPinOverflow | kUnverified)) == kResident) [[likely]]
     return true;
   CHECK((old & kPinOverflow) == 0) << "too many pins on one object";
   Unpin(entry);

@@ -52,7 +52,7 @@ bool Evictor::ReserveForOneMore() {
 void Evictor::Insert(Entry* entry) {
   if ((entry->word.load(std::memory_order_relaxed) & kOnEvictNever) != 0) return;
   MutexLock lock(&mutex_);
-  DCHECK(entry->queued_in == QueuedIn::kNone);
+  CHECK(entry->queued_in == QueuedIn::kNone) << "an object comes in that was still on its way out";
   const uint64_t id = entry->id.load(std::memory_order_relaxed);
   entry->marks.store(0, std::memory_order_relaxed);
   policy_->Miss(id, entry->size);

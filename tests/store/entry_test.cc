@@ -14,8 +14,9 @@ uint64_t Word(State state, uint64_t refs, uint64_t pins) {
 }
 
 TEST(EntryTest, ThePartsOfTheWordDoNotOverlap) {
-  const uint64_t parts[] = {kPinMask,   kRefMask, kStateMask,   kSpilling,     kRestoring,
-                            kUnpinSlow, kExtras,  kOnEvictDrop, kOnEvictNever, kNeededSoon};
+  const uint64_t parts[] = {kPinMask,      kRefMask,    kStateMask, kSpilling,
+                            kRestoring,    kUnpinSlow,  kExtras,    kOnEvictDrop,
+                            kOnEvictNever, kNeededSoon, kUnverified};
   uint64_t seen = 0;
   for (const uint64_t part : parts) {
     EXPECT_EQ(seen & part, 0u);
@@ -46,6 +47,9 @@ TEST(EntryTest, APinHoldsOnlyOnResidentBytes) {
   entry.word = Word(State::kCold, 1, 0);
   EXPECT_FALSE(TryPin(&entry));
   EXPECT_EQ(entry.word, Word(State::kCold, 1, 0));
+  // Nor on what has to be verified first.
+  entry.word = Word(State::kHot, 1, 0) | kUnverified;
+  EXPECT_FALSE(TryPin(&entry));
 }
 
 TEST(EntryTest, ARefIsTakenOnlyWhereThereIsOne) {

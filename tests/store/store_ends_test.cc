@@ -210,7 +210,7 @@ TEST(StoreEndsTest, AFlushWritesWhatTheSpillerFailsToWrite) {
 }
 
 // Flushes claim objects that droppers have taken from their queues: an object must end in none or
-// one queue, whatever comes first. Debug builds check that on every insertion.
+// one queue, whatever comes first. Every insertion checks that.
 TEST(StoreEndsTest, FlushVersusDrop) {
   StoreOptions options;
   options.memory_limit_bytes = 16 * kMiB;
@@ -233,6 +233,35 @@ TEST(StoreEndsTest, FlushVersusDrop) {
   refs.clear();
   EXPECT_EQ(store->Stats().objects, 0u);
   EXPECT_TRUE(store->Close().ok());
+}
+
+// A hint queues an object anew while a dropper has it in hand: the drop must take it out again.
+TEST(StoreEndsTest, HintVersusDrop) {
+  HeldStore held;
+  const std::string bytes = BytesOfSeed(4 << 20, 1);
+  auto ref = held.store->Put(bytes).value();
+  ASSERT_TRUE(held.store->Flush().ok());
+  std::atomic<bool> done{false};
+  std::vector<std::thread> hinters;
+  for (int t = 0; t < 2; ++t) {
+    hinters.emplace_back([&] {
+      while (!done.load()) ref.Hint(PolicyHint::kNotNeeded);
+    });
+  }
+  // Room for the object or for another one of its size: one drop suffices, and looks no further.
+  auto rest = held.store->Create(held.store->Stats().max_object_bytes - (5 << 20)).value();
+  PutOptions at_once;
+  at_once.wait_for_room_max = absl::ZeroDuration();
+  for (int i = 0; i < kRounds; ++i) {
+    held.store->Create(4 << 20, at_once).status().IgnoreError();
+    auto view = ref.Get();  // inserted anew, which checks that it is nowhere
+    ASSERT_TRUE(view.ok()) << view.status();
+  }
+  done.store(true);
+  for (std::thread& hinter : hinters) hinter.join();
+  EXPECT_GT(held.store->Stats().restores, 0u);
+  ref = {};
+  EXPECT_EQ(held.store->Stats().objects, 1u);  // the rest
 }
 
 // Statistics, the largest pin holders and holders are asked for while objects come and go.
