@@ -18,6 +18,12 @@ struct VerifyLimits {
   // exponential time does not.
   uint32_t max_visits_per_byte = 1;
   uint32_t max_visits_allowance = 1024;
+
+  // Bytes of strings and vectors, each counted as often as it is referred to, for each byte of
+  // payload and beyond a fixed allowance. Decoding makes a copy for each reference; this is how
+  // much larger than its payload a value can become.
+  uint32_t max_expansion = 64;
+  uint32_t max_expansion_allowance = 1 << 20;
 };
 
 }  // namespace spillway

@@ -29,6 +29,8 @@ template <typename E>
 constexpr size_t ElementSize();
 template <typename E>
 typename Wire<E>::View LoadElement(const char* at);
+template <typename E, typename Elements>
+typename Wire<E>::View ElementOf(const Elements& elements, size_t index);
 
 // Keys by which a map's view can be searched.
 template <typename K>
@@ -172,7 +174,9 @@ class MapView {
   const Keys& keys() const { return keys_; }
   const Values& values() const { return values_; }
   // The entry at a position, not that of a key. REQUIRES: index < size().
-  value_type entry(size_t index) const { return {keys_[index], values_[index]}; }
+  value_type entry(size_t index) const {
+    return {internal::ElementOf<K>(keys_, index), internal::ElementOf<V>(values_, index)};
+  }
   const_iterator begin() const { return {*this, 0}; }
   const_iterator end() const { return {*this, static_cast<std::ptrdiff_t>(size())}; }
 

@@ -22,7 +22,9 @@ PayloadVerifier::PayloadVerifier(absl::Span<const char> payload, const VerifyLim
     : payload_(payload),
       limits_(limits),
       visits_left_(uint64_t{limits.max_visits_per_byte} * payload.size() +
-                   limits.max_visits_allowance) {}
+                   limits.max_visits_allowance),
+      expansion_left_(uint64_t{limits.max_expansion} * payload.size() +
+                      limits.max_expansion_allowance) {}
 
 bool PayloadVerifier::Fail(std::string what) {
   if (error_.empty()) error_ = std::move(what);
@@ -116,6 +118,11 @@ bool PayloadVerifier::Vector(size_t vector, size_t element_size, size_t alignmen
     return Fail(absl::StrCat("the vector at byte ", vector, " would have ", *count, " elements of ",
                              element_size, " bytes, more than there are"));
   }
+  if (*count * element_size > expansion_left_) {
+    return Fail(
+        "its strings and vectors are shared so often that it would expand beyond the limit");
+  }
+  expansion_left_ -= *count * element_size;
   if (*count != 0 && !IsAligned(*data, alignment)) {
     return Fail(absl::StrCat("the elements at byte ", *data, " are not aligned to ", alignment));
   }
@@ -139,6 +146,12 @@ bool PayloadVerifier::VectorOfStrings(size_t vector) {
     if (!Reference(data + i * sizeof(uint32_t), &string) || !String(string)) return false;
   }
   return true;
+}
+
+bool PayloadVerifier::Bytes(size_t at, size_t size, size_t alignment) {
+  if (!Visit()) return false;
+  return (IsAligned(at, alignment) && InPayload(at, size)) ||
+         Fail(absl::StrCat("no struct of ", size, " bytes can stand at byte ", at));
 }
 
 bool PayloadVerifier::Bools(size_t at, size_t count) {

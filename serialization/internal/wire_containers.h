@@ -133,6 +133,16 @@ ElementsView<E> LoadElements(const char* vector) {
   }
 }
 
+// The view of one element; a span hands out the elements themselves.
+template <typename E, typename Elements>
+typename Wire<E>::View ElementOf(const Elements& elements, size_t index) {
+  if constexpr (kIsSpanElement<E>) {
+    return Wire<E>::Load(reinterpret_cast<const char*>(&elements[index]));
+  } else {
+    return elements[index];
+  }
+}
+
 // Calls `use` with each element as a value.
 template <typename E, typename Use>
 void ForEachDecoded(const ElementsView<E>& view, Use use) {

@@ -132,6 +132,8 @@ TEST(ComposedCodecTest, MapsRoundTripAndCanBeSearchedInPlace) {
       EXPECT_EQ((*view.find(key)).second.size(), value.size());
     }
   });
+  std::map<int, std::array<float, 2>> arrays = {{1, {2, 3}}, {4, {5, 6}}};
+  EXPECT_EQ(RoundTrip(arrays), arrays);
   absl::flat_hash_map<std::string, std::map<int, bool>> nested = {{"a", {{1, true}}}, {"b", {}}};
   EXPECT_EQ(RoundTrip(nested), nested);
   std::map<int, int, std::greater<>> backwards = {{1, 2}, {3, 4}};
