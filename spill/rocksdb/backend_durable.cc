@@ -73,7 +73,7 @@ void RocksDbBackend::WriteInline(absl::Span<const SpillRecord> records,
       for (const DurableEntry& entry : entries) QueueRelease(entry.ticket);
     }
   }
-  NoteWrite(condition, status);
+  NoteWrite(condition, status, disk_bytes);
   for (size_t index : indexes) (*results)[index].status = status;
 }
 

@@ -149,8 +149,9 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   void AddBatch(std::unique_ptr<Batch> batch, bool live) ABSL_LOCKS_EXCLUDED(mutex_);
   uint64_t DiskBytesMax(const SpillRecord& record) const;
   std::string BatchPath(SpillTicket first_ticket) const;
-  // Takes in what came of a write: the cause of refusals, and one log line when it changes.
-  void NoteWrite(Condition condition, const absl::Status& status);
+  // Takes in what came of a write of so many bytes: the cause of refusals, and one log line when it
+  // changes.
+  void NoteWrite(Condition condition, const absl::Status& status, uint64_t bytes);
 
   // --- Durable records and names (backend_durable.cc)
 
@@ -230,6 +231,7 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   std::unique_ptr<ReadPool> read_pool_;        // constant until Close
   ByteBudget read_budget_;
   LogLimiter damage_log_;
+  LogLimiter health_log_;
 
   std::atomic<uint64_t> read_bytes_{0};
   std::atomic<uint64_t> damaged_records_{0};
@@ -262,6 +264,8 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   uint64_t batches_dropped_ ABSL_GUARDED_BY(mutex_) = 0;
 
   Condition condition_ ABSL_GUARDED_BY(mutex_) = Condition::kHealthy;
+  uint64_t refused_bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of the last write without a place
+  bool room_for_refused_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status health_ ABSL_GUARDED_BY(mutex_);
 
   // Durable records that were released and still stand in the database's index: all of them, and

@@ -83,7 +83,7 @@ void RocksDbBackend::WriteBatch(absl::Span<const SpillRecord> records,
       AddBatch(std::move(batch), /*live=*/status.ok());
     }
   }
-  NoteWrite(condition, status);
+  NoteWrite(condition, status, disk_bytes_max);
   uint64_t payload_bytes = 0;
   for (size_t index : indexes) {
     payload_bytes += records[index].payload.size();
@@ -180,6 +180,8 @@ absl::Status RocksDbBackend::ReserveSpace(uint64_t bytes, uint64_t spare_bytes,
         " of them are kept in reserve, and a batch of up to ", bytes, " bytes does not fit"));
   }
   *condition = Condition::kHealthy;
+  room_for_refused_ =
+      !OverLimit(refused_bytes_) && *free_bytes >= spare_bytes + reserved_bytes_ + refused_bytes_;
   reserved_bytes_ += bytes;
   return absl::OkStatus();
 }
@@ -216,22 +218,34 @@ RocksDbBackend::BuilderSlot::~BuilderSlot() {
   backend_->changed_.SignalAll();
 }
 
-void RocksDbBackend::NoteWrite(Condition condition, const absl::Status& status) {
+void RocksDbBackend::NoteWrite(Condition condition, const absl::Status& status, uint64_t bytes) {
   {
     MutexLock lock(&mutex_);
-    const bool changed = condition != condition_;
-    condition_ = condition;
-    health_ = status;
-    if (condition == Condition::kSpillLimit || condition == Condition::kDiskFull) {
+    const bool was_full =
+        condition_ == Condition::kSpillLimit || condition_ == Condition::kDiskFull;
+    const bool is_full = condition == Condition::kSpillLimit || condition == Condition::kDiskFull;
+    // That something smaller has found a place does not end it.
+    if (was_full && condition == Condition::kHealthy && bytes < refused_bytes_ &&
+        !room_for_refused_) {
+      return;
+    }
+    if (is_full) {
+      refused_bytes_ = bytes;
       nothing_to_move_ = false;  // it is worth while to move more now
       reclaim_wanted_.Signal();
     }
+    const bool changed = condition != condition_;
+    condition_ = condition;
+    health_ = status;
     if (!changed) return;
   }
+  std::string note;
+  if (!health_log_.MayLog(&note)) return;
   if (condition == Condition::kHealthy) {
-    LOG(INFO) << "spilling to " << options_.spill_directory << " works again";
+    LOG(INFO) << "spilling to " << options_.spill_directory << " works again" << note;
   } else {
-    LOG(WARNING) << "spilling to " << options_.spill_directory << " fails: " << status.message();
+    LOG(WARNING) << "spilling to " << options_.spill_directory << " fails: " << status.message()
+                 << note;
   }
 }
 

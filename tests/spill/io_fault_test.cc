@@ -255,6 +255,19 @@ TEST_F(SpaceTest, TheSpillLimitIsKeptAndNamedAndLeftBehind) {
   EXPECT_EQ(backend_->Health(), absl::OkStatus());
 }
 
+TEST_F(SpaceTest, ThatSomethingSmallerFitsDoesNotEndTheCondition) {
+  Open([](auto* o) { o->spill_limit_bytes = 2 << 20; });
+  const SpillResult first = TryWrite(1, 1500000);
+  EXPECT_EQ(first.status, absl::OkStatus());
+  EXPECT_TRUE(absl::IsResourceExhausted(TryWrite(2, 1500000).status));
+  EXPECT_EQ(TryWrite(3, 1000).status, absl::OkStatus());
+  EXPECT_TRUE(absl::IsResourceExhausted(backend_->Health()));
+  backend_->Release(first.ticket);
+  ASSERT_TRUE(backend_->WaitForReclaim(10000));
+  EXPECT_EQ(TryWrite(4, 1000).status, absl::OkStatus());
+  EXPECT_EQ(backend_->Health(), absl::OkStatus());
+}
+
 TEST_F(SpaceTest, TheReserveOfFreeSpaceIsKept) {
   Open([](auto* o) { o->free_space_reserve_bytes = uint64_t{1} << 60; });
   const SpillResult result = TryWrite(1, 1000);
