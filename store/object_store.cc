@@ -1,6 +1,7 @@
 #include "store/object_store.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -50,6 +51,21 @@ absl::StatusOr<ObjectBuilder> ObjectStore::Create(uint64_t size_bytes, const Put
   absl::StatusOr<Entry*> entry = core_->Begin(size_bytes, internal::kRawType, options);
   if (!entry.ok()) return entry.status();
   return ObjectBuilder(*entry);
+}
+
+absl::StatusOr<AnyRef> ObjectStore::PutRaw(absl::Span<const char> bytes, const ObjectType& type,
+                                           const PutOptions& options) {
+  absl::StatusOr<Entry*> begun =
+      core_->Begin(bytes.size(), internal::TypeNumber(type, ""), options);
+  if (!begun.ok()) return begun.status();
+  Entry* entry = *begun;
+  if (!bytes.empty()) std::memcpy(internal::BytesOf(entry), bytes.data(), bytes.size());
+  if (type.encoding != Encoding::kRaw) {
+    entry->word.fetch_or(internal::kUnverified, std::memory_order_relaxed);
+  }
+  AnyRef ref = HandleAccess::MakeRef<AnyRef>(entry);
+  if (absl::Status status = core_->Seal(entry); !status.ok()) return status;
+  return ref;
 }
 
 absl::StatusOr<AnyRef> ObjectStore::Ref(ObjectId id) const {

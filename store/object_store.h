@@ -117,6 +117,11 @@ class ObjectStore {
   template <typename T, typename Source>
   absl::StatusOr<ObjectRef<T>> PutAs(const Source& source, const PutOptions& options = {});
 
+  // Copies bytes of `type` from outside the process into the store: another store's payload, a
+  // file's. They are verified once, before the first typed view: DataLoss if they are no such type.
+  absl::StatusOr<AnyRef> PutRaw(absl::Span<const char> bytes, const ObjectType& type,
+                                const PutOptions& options = {});
+
   // Builds a FlatBuffer with a T as root directly in store memory:
   // fn(flatbuffers::FlatBufferBuilder&) returns the root's offset and does not finish the buffer.
   // With a hint of its size nothing is copied; a buffer that outgrows its hint moves as in any

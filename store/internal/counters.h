@@ -21,10 +21,10 @@
 namespace spillway::internal {
 
 enum class Counter : uint8_t {
+  kHits,  // first: beside the ring's ends
+  kMisses,
   kPuts,
   kPutBytes,
-  kHits,
-  kMisses,
   kRestores,
   kRestoredBytes,
   kSpills,
@@ -48,15 +48,15 @@ enum class Latency : uint8_t { kHit, kRestore, kPut, kWait, kObjectBytes, kCount
 
 // One thread's numbers. Written by one thread at a time, read by any.
 struct alignas(64) CounterBlock {
-  std::array<std::atomic<uint64_t>, static_cast<size_t>(Counter::kCount)> counts{};
-  std::array<std::array<std::atomic<uint64_t>, 65>, static_cast<size_t>(Latency::kCount)>
-      histograms{};
   // Hits in the order they came, for policies to which order matters: slots, oldest at `hits_read`.
   // A full ring forgets new hits; who looks for victims drains it.
   static constexpr uint32_t kHitRing = 64;
-  std::array<std::atomic<uint32_t>, kHitRing> hit_ring{};
   std::atomic<uint32_t> hits_written{0};
   std::atomic<uint32_t> hits_read{0};
+  std::array<std::atomic<uint64_t>, static_cast<size_t>(Counter::kCount)> counts{};
+  std::array<std::atomic<uint32_t>, kHitRing> hit_ring{};
+  std::array<std::array<std::atomic<uint64_t>, 65>, static_cast<size_t>(Latency::kCount)>
+      histograms{};
   std::atomic<bool> in_use{true};
 
   void Add(Counter counter, uint64_t n = 1) {
@@ -101,11 +101,12 @@ class Counters {
     MutexLock lock(&mutex_);
     for (const auto& block : blocks_) {
       const uint32_t end = block->hits_written.load(std::memory_order_acquire);
-      uint32_t at = block->hits_read.load(std::memory_order_relaxed);
+      const uint32_t begin = block->hits_read.load(std::memory_order_relaxed);
+      uint32_t at = begin;
       for (; at != end; ++at) {
         fn(block->hit_ring[at % CounterBlock::kHitRing].load(std::memory_order_relaxed));
       }
-      block->hits_read.store(at, std::memory_order_release);
+      if (at != begin) block->hits_read.store(at, std::memory_order_release);
     }
   }
 

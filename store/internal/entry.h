@@ -67,7 +67,9 @@ inline constexpr uint64_t kRestoring = uint64_t{1} << 54;  // being read from di
 // The last unpin goes through the store: the object is deleted, or somebody waits for its memory.
 inline constexpr uint64_t kUnpinSlow = uint64_t{1} << 55;
 inline constexpr uint64_t kExtras = uint64_t{1} << 56;  // the store's side table knows the entry
-inline constexpr uint64_t kOnEvictDrop = uint64_t{1} << 57;   // OnEvict::kDrop
+inline constexpr uint64_t kOnEvictDrop = uint64_t{1} << 57;  // OnEvict::kDrop
+// The bytes come from outside the process and were not verified as their type yet.
+inline constexpr uint64_t kUnverified = uint64_t{1} << 60;
 inline constexpr uint64_t kNeededSoon = uint64_t{1} << 59;    // PolicyHint::kNeededSoon
 inline constexpr uint64_t kOnEvictNever = uint64_t{1} << 58;  // OnEvict::kNever
 
@@ -136,6 +138,14 @@ inline constexpr uint64_t kSkewUnit = 64;
 inline uint64_t BlockBytesOf(const Entry* entry) { return entry->size + entry->skew * kSkewUnit; }
 inline char* BytesOf(const Entry* entry) {
   return SlabOf(entry).arena_base + entry->offset + entry->skew * kSkewUnit;
+}
+
+// Begins to fetch the first of the bytes, if there are any. Only a hint: it may read an offset that
+// is being changed, which the sanitizer cannot know to be harmless.
+inline void PrefetchBytes([[maybe_unused]] const Entry* entry) {
+#ifndef SPILLWAY_TSAN
+  __builtin_prefetch(BytesOf(entry));
+#endif
 }
 
 // The ends of handles that need the store. Defined in store_core.cc.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "store/internal/arena_builder.h"
 #include "store/internal/handle.h"
@@ -18,15 +19,28 @@ namespace spillway {
 
 namespace internal {
 
-// One pin on the entry's bytes: an atomic add if they are resident.
-inline absl::Status PinBytes(Entry* entry, const GetOptions& options) {
+// The whole of a get that meets resident bytes: one pin on them, by an atomic add. False, and
+// nothing held, for any other.
+inline bool TryPinBytes(Entry* entry) {
+  if (entry == nullptr) [[unlikely]]
+    return false;
+  // An atomic operation holds up every load after it. So the fetch of the bytes, which the caller
+  // will ask for next, begins before the pin.
+  PrefetchBytes(entry);
+  if (!TryPin(entry)) [[unlikely]]
+    return false;
+  SlabOf(entry).core->CountHit(entry);
+  return true;
+}
+
+// The same pin for an entry that TryPinBytes refused, after whatever it takes.
+inline absl::Status PinBytesSlow(Entry* entry, const GetOptions& options) {
   if (entry == nullptr) return absl::InvalidArgumentError("get of an empty ref");
-  StoreCore* core = SlabOf(entry).core;
-  if (TryPin(entry)) [[likely]] {
-    core->CountHit(entry);
-    return absl::OkStatus();
-  }
-  return core->PinSlow(entry, options);
+  return SlabOf(entry).core->PinSlow(entry, options);
+}
+
+inline absl::Status PinBytes(Entry* entry, const GetOptions& options) {
+  return TryPinBytes(entry) ? absl::OkStatus() : PinBytesSlow(entry, options);
 }
 
 // FailedPrecondition that names both types if the entry does not hold a T.
@@ -36,6 +50,53 @@ absl::Status CheckType(const Entry* entry) {
   if (entry->type == wanted || TypesAgree(entry->type, wanted)) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(SlabOf(entry).core->Describe(entry),
                                                     " was asked for as ", DescribeType(wanted)));
+}
+
+// While one lives, refs inside a value that is decoded on this thread are found among what
+// `container` contains.
+class DecodingScope {
+ public:
+  explicit DecodingScope(Entry* container) : outer_(std::exchange(container_, container)) {}
+  ~DecodingScope() { container_ = outer_; }
+  DecodingScope(const DecodingScope&) = delete;
+  DecodingScope& operator=(const DecodingScope&) = delete;
+
+  static Entry* container() { return container_; }
+
+ private:
+  inline static thread_local Entry* container_ = nullptr;
+  Entry* const outer_;
+};
+
+// While one lives, the refs inside a value that is put by this thread are gathered.
+class ContainedScope {
+ public:
+  explicit ContainedScope(std::vector<AnyRef>* refs) : outer_(std::exchange(refs_, refs)) {}
+  ~ContainedScope() { refs_ = outer_; }
+  ContainedScope(const ContainedScope&) = delete;
+  ContainedScope& operator=(const ContainedScope&) = delete;
+
+  static void Add(const AnyRef& ref) {
+    if (refs_ != nullptr && ref) refs_->push_back(ref);
+  }
+
+ private:
+  inline static thread_local std::vector<AnyRef>* refs_ = nullptr;
+  std::vector<AnyRef>* const outer_;
+};
+
+// The refs inside the value, if its type can hold any.
+template <typename T, typename Source>
+std::vector<AnyRef> ContainedRefs(const Source& source) {
+  std::vector<AnyRef> refs;
+  if constexpr (requires(absl::InlinedVector<uint64_t, 4> * ids) {
+                  Codec<T>::ContainedIds(source, ids);
+                }) {
+    ContainedScope scope(&refs);
+    absl::InlinedVector<uint64_t, 4> ids;
+    Codec<T>::ContainedIds(source, &ids);
+  }
+  return refs;
 }
 
 }  // namespace internal
@@ -140,8 +201,14 @@ absl::StatusOr<ObjectRef<T>> ObjectStore::PutAs(const Source& source, const PutO
   RequireCodec<T>();
   const absl::StatusOr<size_t> size = Codec<T>::EncodedSize(source);
   if (!size.ok()) return size.status();
+  PutOptions with_contained = options;
+  std::vector<AnyRef> contained = internal::ContainedRefs<T>(source);
+  if (!contained.empty()) {
+    contained.insert(contained.end(), options.contains.begin(), options.contains.end());
+    with_contained.contains = contained;
+  }
   absl::StatusOr<internal::Entry*> entry =
-      core_->Begin(*size, internal::TypeNumberFor<T>(), options);
+      core_->Begin(*size, internal::TypeNumberFor<T>(), with_contained);
   if (!entry.ok()) return entry.status();
   Codec<T>::Encode(source, absl::MakeSpan(internal::BytesOf(*entry), *size));
   AnyRef ref = internal::HandleAccess::MakeRef<AnyRef>(*entry);
@@ -189,20 +256,41 @@ inline ObjectId RawView::id() const {
   return {entry_ == nullptr ? 0 : entry_->id.load(std::memory_order_relaxed)};
 }
 
+namespace internal {
+
+// The typed view of an entry of whose pins one is handed over. Bytes from outside the process are
+// verified before the first.
+template <typename T>
+absl::StatusOr<ObjectView<T>> MakeObjectView(Entry* entry, const GetOptions& options) {
+  if (options.label != nullptr) [[unlikely]]
+    SlabOf(entry).core->AddLabel(entry, options.label);
+  RawView raw = HandleAccess::MakeView<RawView>(entry, options.label);
+  if ((entry->word.load(std::memory_order_acquire) & kUnverified) != 0) [[unlikely]] {
+    if (absl::Status status = Codec<T>::Verify(raw.bytes()); !status.ok()) {
+      return absl::DataLossError(
+          absl::StrCat(SlabOf(entry).core->Describe(entry), ": ", status.message()));
+    }
+    entry->word.fetch_and(~kUnverified, std::memory_order_release);
+  }
+  return HandleAccess::MakeTypedView<ObjectView<T>>(std::move(raw));
+}
+
+}  // namespace internal
+
 template <typename T>
 absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get(const GetOptions& options) const {
   internal::Entry* entry = internal::HandleAccess::EntryOf(any_);
   if (absl::Status status = internal::PinBytes(entry, options); !status.ok()) return status;
-  if (options.label != nullptr) [[unlikely]] {
-    internal::SlabOf(entry).core->AddLabel(entry, options.label);
-  }
-  return internal::HandleAccess::MakeTypedView<ObjectView<T>>(
-      internal::HandleAccess::MakeView<RawView>(entry, options.label));
+  return internal::MakeObjectView<T>(entry, options);
 }
 
 template <typename T>
 absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get() const {
-  return Get(GetOptions());
+  internal::Entry* entry = internal::HandleAccess::EntryOf(any_);
+  if (!internal::TryPinBytes(entry)) [[unlikely]]
+    return Get(GetOptions());
+  return internal::HandleAccess::MakeTypedView<ObjectView<T>>(
+      internal::HandleAccess::MakeView<RawView>(entry));
 }
 
 template <typename T>
@@ -210,6 +298,7 @@ absl::StatusOr<T> ObjectRef<T>::Read() const {
   static_assert(Decodable<T>, "a T cannot be copied out of its view: use Get");
   absl::StatusOr<ObjectView<T>> view = Get();
   if (!view.ok()) return view.status();
+  internal::DecodingScope scope(internal::HandleAccess::EntryOf(any_));
   return Codec<T>::Decode(**view);
 }
 
@@ -253,11 +342,35 @@ std::vector<absl::StatusOr<ObjectView<T>>> ObjectStore::GetMany(absl::Span<const
       views.push_back(statuses[i]);
       continue;
     }
-    views.push_back(internal::HandleAccess::MakeTypedView<ObjectView<T>>(
-        internal::HandleAccess::MakeView<RawView>(entries[i])));
+    views.push_back(internal::MakeObjectView<T>(entries[i], options));
   }
   return views;
 }
+
+// A ref inside a value is stored as its object's id. Its view is that id, for ObjectStore::Ref;
+// Read yields refs again. The container keeps the object alive; if it was deleted by force, gets
+// through the ref answer NotFound.
+template <typename U>
+struct ScalarForm<ObjectRef<U>> {
+  using Stored = uint64_t;
+  using View = ObjectId;
+
+  static std::string Name() { return absl::StrCat("ref<", Codec<U>::TypeName(), ">"); }
+  static Stored ToStored(const ObjectRef<U>& ref) { return ref.id().value; }
+  static View FromStored(Stored stored) { return ObjectId{stored}; }
+  static ObjectRef<U> Decode(const View& id) {
+    internal::Entry* container = internal::DecodingScope::container();
+    if (container == nullptr || !id) return {};
+    internal::Entry* entry = internal::SlabOf(container).core->FindContained(container, id);
+    if (entry == nullptr) return {};
+    return internal::HandleAccess::MakeTypedRef<ObjectRef<U>>(
+        internal::HandleAccess::MakeRef<AnyRef>(entry));
+  }
+  static uint64_t ContainedId(const ObjectRef<U>& ref) {
+    internal::ContainedScope::Add(ref.any());
+    return ref.id().value;
+  }
+};
 
 }  // namespace spillway
 

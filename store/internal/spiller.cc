@@ -16,7 +16,6 @@ namespace {
 
 constexpr absl::Duration kBackoffMin = absl::Milliseconds(10);
 constexpr absl::Duration kBackoffMax = absl::Seconds(1);
-constexpr absl::Duration kFlushPollPeriod = absl::Milliseconds(1);
 
 }  // namespace
 
@@ -109,7 +108,7 @@ absl::Time Spiller::Step(Batch& batch) {
   const bool wrote = !batch.records.empty();
   if (wrote) Write(batch).IgnoreError();
   writing_.fetch_sub(1, std::memory_order_acq_rel);
-  batch.steps.fetch_add(1, std::memory_order_acq_rel);
+  EndStep(batch);
   // What was found clean, or droppable, is room too. But a waiter that is told of room where there
   // is none wakes this job again, and so on.
   if (wrote || batch.found_room) core_->room_queue_->NotifyRoom();
@@ -118,14 +117,27 @@ absl::Time Spiller::Step(Batch& batch) {
   return absl::InfiniteFuture();
 }
 
+void Spiller::EndStep(Batch& batch) {
+  batch.steps.fetch_add(1, std::memory_order_acq_rel);
+  MutexLock lock(&mutex_);
+  for (Parker* waiter : step_waiters_) waiter->Unpark();
+}
+
 void Spiller::AwaitSteps() {
   std::unique_ptr<Parker> parker = core_->clock_->NewParker();
+  {
+    // Before the steps are looked at, so that the end of none is missed.
+    MutexLock lock(&mutex_);
+    step_waiters_.push_back(parker.get());
+  }
   for (const Batch& batch : batches_) {
     const uint64_t step = batch.steps.load(std::memory_order_acquire);
     while (step % 2 != 0 && batch.steps.load(std::memory_order_acquire) == step) {
-      parker->Park(core_->clock_->Now() + kFlushPollPeriod);
+      parker->Park(absl::InfiniteFuture());
     }
   }
+  MutexLock lock(&mutex_);
+  std::erase(step_waiters_, parker.get());
 }
 
 void Spiller::Collect(Batch& batch) {

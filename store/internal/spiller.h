@@ -81,6 +81,7 @@ class Spiller {
   // Takes an entry with an id below `end_id` out of whatever queue it is in and claims it. False:
   // it has to be written, and somebody else is at it.
   bool ClaimHot(Entry* entry, uint64_t end_id, Batch& batch);
+  void EndStep(Batch& batch);
   // Waits until the steps that are running now have ended.
   void AwaitSteps();
   // Writes and settles. OK if all of it was written.
@@ -103,6 +104,7 @@ class Spiller {
   absl::Status last_failure_ ABSL_GUARDED_BY(mutex_);
   absl::Time retry_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   absl::Duration backoff_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
+  std::vector<Parker*> step_waiters_ ABSL_GUARDED_BY(mutex_);
 
   std::array<Batch, kJobs> batches_;
   Mutex write_all_mutex_;

@@ -143,6 +143,23 @@ absl::StatusOr<Entry*> StoreCore::Find(ObjectId id) {
   return entry;
 }
 
+Entry* StoreCore::FindContained(Entry* container, ObjectId id) {
+  Stripe& stripe = StripeOf(container);
+  MutexLock lock(&stripe.mutex);
+  const auto extras = stripe.extras.find(container->slot);
+  if (extras == stripe.extras.end()) return nullptr;
+  const std::vector<Entry*>& contains = extras->second.contains;
+  const auto found = std::lower_bound(contains.begin(), contains.end(), id.value,
+                                      [](const Entry* entry, uint64_t wanted) {
+                                        return entry->id.load(std::memory_order_relaxed) < wanted;
+                                      });
+  if (found == contains.end() || (*found)->id.load(std::memory_order_relaxed) != id.value) {
+    return nullptr;
+  }
+  internal::Ref(*found);  // the container's ref keeps it
+  return *found;
+}
+
 uint64_t StoreCore::Transit(Entry* entry, State state, uint64_t set_flags, uint64_t clear_flags) {
   uint64_t old = entry->word.load(std::memory_order_relaxed);
   for (;;) {

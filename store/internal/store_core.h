@@ -132,7 +132,10 @@ class StoreCore final : public RelocationListener {
   void CountHit(Entry* entry) {
     const uint8_t marks = entry->marks.load(std::memory_order_relaxed);
     if (marks != 255) entry->marks.store(marks + 1, std::memory_order_relaxed);
-    entry->accessed_ds.store(now_ds_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    const uint32_t now = now_ds_.load(std::memory_order_relaxed);
+    if (entry->accessed_ds.load(std::memory_order_relaxed) != now) {
+      entry->accessed_ds.store(now, std::memory_order_relaxed);
+    }
     CounterBlock& mine = counters_.Mine();
     mine.Add(Counter::kHits);
     if (ordered_hits_) mine.PushHit(entry->slot);
@@ -141,6 +144,9 @@ class StoreCore final : public RelocationListener {
   // ---- By id ----
   // The entry with one more ref; NotFound.
   absl::StatusOr<Entry*> Find(ObjectId id);
+  // What `container` contains under `id`, with one more ref, deleted or not; null if it does not.
+  // REQUIRES: the caller keeps the container by a ref or a pin.
+  Entry* FindContained(Entry* container, ObjectId id);
 
   // ---- Ends (store_core.cc) ----
   absl::Status Delete(Entry* entry);
@@ -223,6 +229,8 @@ class StoreCore final : public RelocationListener {
   absl::StatusOr<Entry*> AcquireEntry(State state, uint16_t type, const PutOptions& options);
   // ResourceExhausted if an object of `size` bytes could never fit.
   absl::Status CheckSize(uint64_t size);
+  // InvalidArgument or NotFound if an object cannot contain what the options say.
+  absl::Status CheckContains(const PutOptions& options);
   absl::StatusOr<uint64_t> NewId();
   // Takes the next block of ids from the spill directory, in which they are never given out again.
   absl::Status ReserveIds();
@@ -280,12 +288,16 @@ class StoreCore final : public RelocationListener {
 
   void NoteTime();
 
+  // What every get reads, on one cache line: hardly ever written.
+  alignas(64) std::atomic<uint32_t> now_ds_{0};
+  bool ordered_hits_ = false;  // constant after Start
+  Counters counters_;
+
   // Constant after Start.
-  StoreOptions options_;
+  alignas(64) StoreOptions options_;
   Clock* const clock_;
   Executor* const executor_;
   absl::Time opened_;
-  bool ordered_hits_ = false;
   uint64_t backend_memory_bytes_ = 0;
 
   std::atomic<uint64_t> lives_{1};
@@ -295,13 +307,11 @@ class StoreCore final : public RelocationListener {
   std::atomic<uint64_t> next_callback_{1};
   Mutex ids_mutex_;
   bool reserved_ids_ ABSL_GUARDED_BY(ids_mutex_) = false;
-  std::atomic<uint32_t> now_ds_{0};
   std::atomic<uint64_t> max_object_bytes_{0};
 
   MemoryBudget budget_;
   Reservation fixed_;  // counters, stripes, batches' tables
   Reservation backend_reservation_;
-  Counters counters_;
   std::unique_ptr<Arena> arena_;
   std::unique_ptr<EntryTable> entries_;
   std::unique_ptr<IdIndex> index_;

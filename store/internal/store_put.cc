@@ -1,7 +1,9 @@
 // How an object comes into the store: Begin, the caller writes, Seal.
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "glog/logging.h"
 #include "store/internal/handle.h"
@@ -30,6 +32,7 @@ constexpr uint64_t kIdsPerReservation = uint64_t{1} << 30;
 absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutOptions& options) {
   if (closed()) return absl::UnavailableError("the store is closed");
   if (absl::Status status = CheckSize(size); !status.ok()) return status;
+  if (absl::Status status = CheckContains(options); !status.ok()) return status;
   absl::StatusOr<Entry*> acquired = AcquireEntry(State::kBuilding, type, options);
   if (!acquired.ok()) return acquired.status();
   Entry* entry = *acquired;
@@ -42,6 +45,22 @@ absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutO
   entry->size.store(size, std::memory_order_relaxed);
   WakeSpillerIfNeeded();
   return entry;
+}
+
+absl::Status StoreCore::CheckContains(const PutOptions& options) {
+  for (const AnyRef& ref : options.contains) {
+    const Entry* entry = HandleAccess::EntryOf(ref);
+    if (entry == nullptr) continue;
+    if (SlabOf(entry).core != this) {
+      return absl::InvalidArgumentError("an object cannot contain an object of another store");
+    }
+    const State state = StateOf(entry->word.load(std::memory_order_acquire));
+    if (state == State::kDeleted || state == State::kClosed) {
+      return absl::NotFoundError(
+          absl::StrCat("an object cannot contain ", Describe(entry), ", which was deleted"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status StoreCore::CheckSize(uint64_t size) {
@@ -136,6 +155,9 @@ absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
       internal::Ref(contained);
       extras.contains.push_back(contained);
     }
+    std::sort(extras.contains.begin(), extras.contains.end(), [](const Entry* a, const Entry* b) {
+      return a->id.load(std::memory_order_relaxed) < b->id.load(std::memory_order_relaxed);
+    });
     entry->word.fetch_or(kExtras, std::memory_order_relaxed);
     if (options.keep) internal::Ref(entry);
   }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "glog/logging.h"
 #include "serialization/mutex.h"
+#include "serialization/type_registry.h"
 
 namespace spillway::internal {
 
@@ -69,9 +70,7 @@ std::string DescribeType(uint16_t number) {
 }
 
 bool TypesAgree(uint16_t stored, uint16_t wanted) {
-  const ObjectType a = TypeOf(stored), b = TypeOf(wanted);
-  return a.type_id == b.type_id && a.encoding == b.encoding &&
-         (a.fingerprint == b.fingerprint || a.fingerprint == 0 || b.fingerprint == 0);
+  return IsReadableAs(TypeOf(stored), TypeOf(wanted));
 }
 
 }  // namespace spillway::internal

@@ -25,8 +25,7 @@ std::string TypeNameOf(uint16_t number);
 // The name, or the id in hexadecimal digits.
 std::string DescribeType(uint16_t number);
 
-// Whether payloads of type `stored` may be read as `wanted`: the same type id and encoding, and
-// fingerprints that are equal or one of them unknown.
+// Whether payloads of type `stored` may be read as `wanted`: IsReadableAs.
 bool TypesAgree(uint16_t stored, uint16_t wanted);
 
 // The number of T's codec's type; a load after the first call.

@@ -1,4 +1,4 @@
-"""The README is right: its program runs, its tables show the flags that exist, its links lead somewhere."""
+"""The README is right: its program runs, its tables show the flags there are, its links work."""
 
 import os
 import re
@@ -11,7 +11,7 @@ README = os.path.abspath(sys.argv.pop(1))
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 SPILLWAY = os.path.abspath(sys.argv.pop(1))
 
-# The README's own root: links are relative to it. In a sandbox only what the test depends on is there.
+# Links are relative to where the README really stands.
 ROOT = os.path.dirname(os.path.realpath(README))
 
 
@@ -24,8 +24,10 @@ class ReadmeTest(unittest.TestCase):
 
   def test_the_program_runs(self):
     with tempfile.TemporaryDirectory(dir=os.environ.get("TEST_TMPDIR")) as directory:
-      done = subprocess.run([PROGRAM], cwd=directory, capture_output=True, text=True, timeout=60, check=False)
-    self.assertEqual((done.returncode, done.stdout), (0, f"256 MiB in 32 MiB: sum {sum(range(256))}\n"), done.stderr)
+      done = subprocess.run([PROGRAM], cwd=directory, capture_output=True, text=True, timeout=60,
+                            check=False)
+    expected = f"256 MiB in 32 MiB: sum {sum(range(256))}\n"
+    self.assertEqual((done.returncode, done.stdout), (0, expected), done.stderr)
 
   def test_the_program_is_about_20_lines(self):
     program = re.search(r"```cpp\n(.*?)```", text(), re.DOTALL).group(1)
@@ -35,8 +37,10 @@ class ReadmeTest(unittest.TestCase):
   def test_the_flags_are_those_that_exist(self):
     rows = re.findall(r"^\| `--(\w+)` \| (?:`([^`]*)` )?\|", text(), re.MULTILINE)
     self.assertEqual(len(rows), len(dict(rows)), "a flag stands there twice")
-    shown = subprocess.run([SPILLWAY, "help", "sort"], capture_output=True, text=True, check=True).stdout
-    flags = {name: value.strip('"') for name, value in re.findall(r"^  --(\w+) \(default (.*)\)$", shown, re.MULTILINE)}
+    shown = subprocess.run([SPILLWAY, "help", "sort"], capture_output=True, text=True,
+                           check=True).stdout
+    existing = re.findall(r"^  --(\w+) \(default (.*)\)$", shown, re.MULTILINE)
+    flags = {name: value.strip('"') for name, value in existing}
     self.assertGreater(len(flags), 5)
     self.assertEqual(dict(rows), flags)
 
@@ -45,9 +49,11 @@ class ReadmeTest(unittest.TestCase):
       self.assertTrue(os.path.exists(os.path.join(ROOT, path)), path)
     for folder in re.findall(r"^\| `(\w+)/` \|", text(), re.MULTILINE):
       self.assertTrue(os.path.isdir(os.path.join(ROOT, folder)), folder)
-    usage = subprocess.run([os.path.join(ROOT, "tools/dev"), "help"], capture_output=True, text=True, check=True).stdout
+    usage = subprocess.run([os.path.join(ROOT, "tools/dev"), "help"], capture_output=True,
+                           text=True, check=True).stdout
     for command in re.findall(r"tools/dev (\w+)", text()):
-      self.assertTrue(command == "help" or re.search(rf"^  {command}\b", usage, re.MULTILINE), command)
+      known = re.search(rf"^  {command}\b", usage, re.MULTILINE)
+      self.assertTrue(command == "help" or known, command)
 
 
 if __name__ == "__main__":

@@ -196,6 +196,50 @@ TEST(BuildTest, PutAsTakesAFinishedBuffer) {
   EXPECT_EQ(ref.Get().value()->name()->str(), "by hand");
 }
 
+TEST(ContainedRefTest, RefsInsideValuesKeepTheirObjectsAndComeBack) {
+  auto store = Open();
+  using Refs = std::vector<ObjectRef<std::string>>;
+  ObjectRef<std::string> inner = store->Put("inside").value();
+  const ObjectId inner_id = inner.id();
+  ObjectRef<Refs> outer = store->Put(Refs{inner, inner}).value();
+  inner = {};
+  EXPECT_TRUE(store->Exists(inner_id));
+  Refs read = outer.Read().value();
+  ASSERT_EQ(read.size(), 2u);
+  EXPECT_EQ(*read[1].Get().value(), "inside");
+  ASSERT_TRUE(store->Delete(inner_id).ok());
+  EXPECT_EQ(outer.Read().value()[0].Get().status().code(), absl::StatusCode::kNotFound);
+  read.clear();
+  outer = {};
+  EXPECT_EQ(store->Stats().objects, 0u);
+}
+
+TEST(ContainedRefTest, AnotherStoresRefsAndDeletedOnesAreRefused) {
+  auto store = Open();
+  auto other = Open();
+  ObjectRef<int> foreign = other->Put(1).value();
+  EXPECT_EQ(store->Put(std::vector<ObjectRef<int>>{foreign}).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  ObjectRef<int> deleted = store->Put(1).value();
+  ASSERT_TRUE(store->Delete(deleted.id()).ok());
+  EXPECT_EQ(store->Put(std::vector<ObjectRef<int>>{deleted}).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST(PutRawTest, BytesFromOutsideAreVerifiedBeforeTheFirstTypedView) {
+  auto store = Open();
+  const ObjectRef<std::vector<int32_t>> ours = store->Put(std::vector<int32_t>{1, 2, 3}).value();
+  const RawView bytes = ours.any().GetRaw().value();
+  const AnyRef good = store->PutRaw(bytes.bytes(), bytes.type()).value();
+  EXPECT_THAT(*good.As<std::vector<int32_t>>().value().Get().value(), ElementsAre(1, 2, 3));
+  std::string damaged(bytes.data(), bytes.size());
+  damaged[0] = '\x7f';
+  const AnyRef bad = store->PutRaw(damaged, bytes.type()).value();
+  EXPECT_EQ(bad.As<std::vector<int32_t>>().value().Get().status().code(),
+            absl::StatusCode::kDataLoss);
+  EXPECT_EQ(bad.GetRaw().value().size(), damaged.size());
+}
+
 TEST(AnyRefTest, AsChecksTheType) {
   auto store = Open();
   AnyRef any = store->Put(1.5).value().any();

@@ -1,8 +1,7 @@
 // Reads a command line into gflags' flags, and says in one line what is wrong with it.
 //
 // Where gflags would print and exit with a code of its own, this returns a status. Flags are
-// written
-// --name=value, --name value, --name or --noname (booleans); a single dash and dashes for
+// written --name=value, --name value, --name or --noname (booleans); a single dash and dashes for
 // underscores will do too. `--` ends the flags; `-` alone is an argument.
 #ifndef SPILLWAY_TOOLS_SPILLWAY_COMMAND_LINE_H_
 #define SPILLWAY_TOOLS_SPILLWAY_COMMAND_LINE_H_

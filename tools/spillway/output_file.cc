@@ -21,6 +21,9 @@ namespace {
 // A single write() of more would be cut by Linux.
 constexpr size_t kWriteBytesMax = size_t{1} << 30;
 
+// Smaller pieces are better gathered by the page cache.
+constexpr size_t kPastCacheBytesMin = 64 * 1024;
+
 // The permissions of a new file: the mask can only be read by setting it.
 mode_t NewFileMode() {
   const mode_t mask = umask(0);
@@ -65,13 +68,13 @@ absl::StatusOr<std::unique_ptr<OutputFile>> OutputFile::Open(const std::string& 
     return OpenBeside(path, NewFileMode());
   }
   if (S_ISDIR(info.st_mode)) return FileError("write", path, EISDIR);
-  if (!S_ISREG(info.st_mode)) return OpenDirectly(path);
+  if (!S_ISREG(info.st_mode)) return OpenInPlace(path);
   // Renaming over a file asks for leave to write the directory, not the file.
   if (access(path.c_str(), W_OK) != 0) return FileError("write", path, errno);
   return OpenBeside(path, info.st_mode & 07777);
 }
 
-absl::StatusOr<std::unique_ptr<OutputFile>> OutputFile::OpenDirectly(const std::string& path) {
+absl::StatusOr<std::unique_ptr<OutputFile>> OutputFile::OpenInPlace(const std::string& path) {
   const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
   if (fd < 0) return FileError("write", path, errno);
   return std::unique_ptr<OutputFile>(new OutputFile(path, fd));
@@ -89,6 +92,7 @@ absl::StatusOr<std::unique_ptr<OutputFile>> OutputFile::OpenBeside(const std::st
   if (fd < 0) return FileError("write", path, errno);
   auto file = std::unique_ptr<OutputFile>(new OutputFile(path, fd));
   file->target_ = target.string();
+  file->may_pass_cache_ = true;
   file->temporary_ =
       std::make_unique<TemporaryPath>(std::move(temporary), TemporaryPath::What::kFile);
   if (fchmod(fd, mode) != 0) return FileError("write", path, errno);
@@ -99,15 +103,35 @@ OutputFile::~OutputFile() {
   if (fd_ >= 0) close(fd_);
 }
 
+void OutputFile::SetPastCache(bool past_cache) {
+  if (past_cache == past_cache_) return;
+  const int flags = fcntl(fd_, F_GETFL);
+  if (flags < 0 || fcntl(fd_, F_SETFL, past_cache ? flags | O_DIRECT : flags & ~O_DIRECT) != 0) {
+    may_pass_cache_ = false;
+    return;
+  }
+  past_cache_ = past_cache;
+}
+
 absl::Status OutputFile::Write(absl::string_view bytes) {
   while (!bytes.empty()) {
     absl::Status status = Interruption::Check();
     if (!status.ok()) return status;
-    const ssize_t written = write(fd_, bytes.data(), std::min(bytes.size(), kWriteBytesMax));
+    size_t size = std::min(bytes.size(), kWriteBytesMax);
+    const bool aligned = reinterpret_cast<uintptr_t>(bytes.data()) % kAlignment == 0 &&
+                         written_bytes_ % kAlignment == 0;
+    SetPastCache(may_pass_cache_ && aligned && size >= kPastCacheBytesMin);
+    if (past_cache_) size = size / kAlignment * kAlignment;
+    const ssize_t written = write(fd_, bytes.data(), size);
     if (written < 0) {
       if (errno == EINTR) continue;
+      if (errno == EINVAL && past_cache_) {
+        may_pass_cache_ = false;
+        continue;
+      }
       return FileError("write", path_, errno);
     }
+    written_bytes_ += static_cast<uint64_t>(written);
     bytes.remove_prefix(static_cast<size_t>(written));
   }
   return absl::OkStatus();

@@ -1,7 +1,11 @@
 // An output file that appears whole or not at all: written beside its place under a temporary name,
 // and renamed there at the end.
 //
-// What cannot be replaced so (a device, a pipe, standard output) is written directly.
+// What cannot be replaced so (a device, a pipe, standard output) is written in its place.
+//
+// Large pieces go past the page cache: output larger than memory would push everything else out of
+// it, and copying into fresh pages costs more than the disk's own work. Where a file system refuses
+// that, they go through the page cache like small ones.
 //
 // Thread-safety: none; one thread at a time.
 #ifndef SPILLWAY_TOOLS_SPILLWAY_OUTPUT_FILE_H_
@@ -9,8 +13,11 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -31,7 +38,11 @@ class OutputFile {
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
-  // Writes all of `bytes` at the end.
+  // Memory from which large pieces are written without a copy starts at a multiple of this.
+  static constexpr size_t kAlignment = 4096;
+
+  // Writes all of `bytes` at the end. Fastest in pieces of a MiB or more, aligned and sized in
+  // multiples of kAlignment.
   absl::Status Write(absl::string_view bytes);
 
   // Puts the file in its place. REQUIRES: no Commit before.
@@ -39,13 +50,19 @@ class OutputFile {
 
  private:
   OutputFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-  static absl::StatusOr<std::unique_ptr<OutputFile>> OpenDirectly(const std::string& path);
+  static absl::StatusOr<std::unique_ptr<OutputFile>> OpenInPlace(const std::string& path);
   static absl::StatusOr<std::unique_ptr<OutputFile>> OpenBeside(const std::string& path,
                                                                 mode_t mode);
 
+  // Says whether the next write is to go past the page cache.
+  void SetPastCache(bool past_cache);
+
   const std::string path_;  // as the user wrote it, for messages
   int fd_;
-  std::string target_;  // where Commit renames to; empty: nowhere
+  uint64_t written_bytes_ = 0;
+  bool may_pass_cache_ = false;
+  bool past_cache_ = false;  // what fd_ is set to
+  std::string target_;       // where Commit renames to; empty: nowhere
   std::unique_ptr<TemporaryPath> temporary_;
 };
 

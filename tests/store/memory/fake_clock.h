@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "store/seams.h"
@@ -25,10 +26,14 @@ class FakeClock final : public Clock {
   void Advance(absl::Duration by) {
     std::lock_guard<std::mutex> hold(mutex_);
     now_ += by;
+    for (FakeParker* parker : waiting_) {
+      if (now_ >= parker->deadline_) parker->Rouse();
+    }
     changed_.notify_all();
   }
 
-  // Waits until `threads` threads are parked.
+  // Waits until `threads` threads are parked and nothing is there that would end their waits: who
+  // was given a permit, or whose deadline has come, does not count from that moment on.
   void AwaitParked(int threads) {
     std::unique_lock<std::mutex> hold(mutex_);
     changed_.wait(hold, [&] { return parked_ == threads; });
@@ -41,11 +46,16 @@ class FakeClock final : public Clock {
 
     bool Park(absl::Time deadline) override {
       std::unique_lock<std::mutex> hold(clock_->mutex_);
-      ++clock_->parked_;
-      clock_->changed_.notify_all();
-      clock_->changed_.wait(hold, [&] { return permit_ || clock_->now_ >= deadline; });
-      --clock_->parked_;
-      clock_->changed_.notify_all();
+      if (!permit_ && clock_->now_ < deadline) {
+        parked_ = true;
+        deadline_ = deadline;
+        clock_->waiting_.push_back(this);
+        ++clock_->parked_;
+        clock_->changed_.notify_all();
+        clock_->changed_.wait(hold, [&] { return permit_ || clock_->now_ >= deadline; });
+        std::erase(clock_->waiting_, this);
+        Rouse();
+      }
       const bool permitted = permit_;
       permit_ = false;
       return permitted;
@@ -54,12 +64,24 @@ class FakeClock final : public Clock {
     void Unpark() override {
       std::lock_guard<std::mutex> hold(clock_->mutex_);
       permit_ = true;
+      Rouse();
       clock_->changed_.notify_all();
     }
 
    private:
+    friend class FakeClock;
+
+    // With the clock's mutex held: counts no longer as parked.
+    void Rouse() {
+      if (parked_) --clock_->parked_;
+      parked_ = false;
+    }
+
     FakeClock* const clock_;
-    bool permit_ = false;  // guarded by clock_->mutex_
+    // Guarded by clock_->mutex_.
+    bool permit_ = false;
+    bool parked_ = false;
+    absl::Time deadline_;
   };
 
   mutable std::mutex mutex_;
@@ -67,6 +89,7 @@ class FakeClock final : public Clock {
   // Guarded by mutex_.
   absl::Time now_ = absl::UnixEpoch() + absl::Hours(1);
   int parked_ = 0;
+  std::vector<FakeParker*> waiting_;
 };
 
 }  // namespace spillway

@@ -1,11 +1,9 @@
 // The policies against published real traces and reference counts, which must be met exactly.
 //
 // The folder with `*.objtrc.zst` and `reference.csv` is given by --trace_dir or SPILLWAY_TRACE_DIR.
-#include <gflags/gflags.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -14,15 +12,10 @@
 
 #include "benchmarks/trace.h"
 #include "benchmarks/trace_replay.h"
-#include "store/eviction_policy.h"
-
-DEFINE_string(trace_dir, "", "folder with traces and reference.csv");
-DEFINE_string(traces, "all", "small, large (beyond half a million requests) or all");
+#include "tests/store/policies/trace_dir.h"
 
 namespace spillway {
 namespace {
-
-constexpr uint64_t kLargeRequests = 500'000;
 
 struct ReferenceRow {
   std::string trace;
@@ -34,11 +27,6 @@ struct ReferenceRow {
   uint64_t request_bytes = 0;
   uint64_t miss_bytes = 0;
 };
-
-std::string TraceDir() {
-  const char* dir = std::getenv("SPILLWAY_TRACE_DIR");
-  return !FLAGS_trace_dir.empty() || dir == nullptr ? FLAGS_trace_dir : dir;
-}
 
 // The rows of the chosen traces; none if the folder has no reference.
 std::vector<ReferenceRow> ReadReference() {
@@ -53,8 +41,7 @@ std::vector<ReferenceRow> ReadReference() {
     fields >> row.trace >> row.policy >> row.fraction >> row.cache_bytes >> row.requests >>
         row.misses >> row.request_bytes >> row.miss_bytes;
     EXPECT_FALSE(fields.fail()) << line;
-    const bool large = row.requests > kLargeRequests;
-    if (FLAGS_traces == "all" || (FLAGS_traces == "large") == large) rows.push_back(row);
+    if (WantsTraceOf(row.requests)) rows.push_back(row);
   }
   return rows;
 }
@@ -93,8 +80,8 @@ TEST_F(EvictionPolicyReference, MeetsEveryRowExactly) {
     ++rows_of_policy[row.policy];
   }
   for (const std::string& policy : exact) {
-    if (policy == "gdsf" && FLAGS_traces == "large") continue;  // has rows for sized traces only
-    EXPECT_GT(rows_of_policy[policy], 0) << policy;
+    // gdsf has rows for sized traces only, and these are small.
+    EXPECT_TRUE(rows_of_policy[policy] > 0 || policy == "gdsf") << policy;
   }
 }
 
@@ -103,6 +90,6 @@ TEST_F(EvictionPolicyReference, MeetsEveryRowExactly) {
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  gflags::ParseCommandLineFlags(&argc, &argv, true);
+  spillway::ParseTraceArguments(argc, argv);
   return RUN_ALL_TESTS();
 }

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -85,6 +87,25 @@ TEST_F(OutputFileTest, ANewFileHasThePermissionsThatTheMaskAllows) {
   struct stat info;
   ASSERT_EQ(stat(path_.c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0640u);
+}
+
+TEST_F(OutputFileTest, LargeAndSmallPiecesOfAnyAlignmentFollowEachOther) {
+  constexpr size_t kAlignment = OutputFile::kAlignment;
+  std::string memory(1 << 20, '\0');
+  for (size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<char>(i * 2654435761u >> 13);
+  const size_t misaligned = reinterpret_cast<uintptr_t>(memory.data()) % kAlignment;
+  const absl::string_view aligned = absl::string_view(memory).substr(kAlignment - misaligned);
+  std::string expected;
+  std::unique_ptr<OutputFile> file = OutputFile::Open(path_).value();
+  for (size_t size : {256 * 1024, 64 * 1024, 300001, 128 * 1024, 1, 200000}) {
+    for (size_t offset : {0, 1}) {
+      const absl::string_view piece = aligned.substr(offset, size);
+      ASSERT_TRUE(file->Write(piece).ok());
+      expected.append(piece.data(), piece.size());
+    }
+  }
+  EXPECT_TRUE(file->Commit().ok());
+  EXPECT_TRUE(Contents(path_) == expected);
 }
 
 TEST_F(OutputFileTest, ErrorsNameThePathAndTheReason) {

@@ -1,4 +1,4 @@
-"""Runs the spillway program in tests, in a directory of its own, and looks at what it leaves behind."""
+"""Runs the spillway program in a directory of its own, and looks at what it leaves behind."""
 
 import os
 import shutil
@@ -51,13 +51,14 @@ class ProgramTest(unittest.TestCase):
 
   def run_spillway(self, *arguments, stdin=b"", **options):
     """Returns (exit code, stdout, stderr)."""
-    done = subprocess.run([SPILLWAY, *arguments], cwd=self.directory, env=self.environment(), input=stdin,
-                          capture_output=True, timeout=TIMEOUT_S, check=False, **options)
+    done = subprocess.run([SPILLWAY, *arguments], cwd=self.directory, env=self.environment(),
+                          input=stdin, capture_output=True, timeout=TIMEOUT_S, check=False,
+                          **options)
     return done.returncode, done.stdout, done.stderr.decode(errors="replace")
 
   def gnu_sort(self, *files, stdin=b""):
-    return subprocess.run(["sort", "--", *files], cwd=self.directory, env=self.environment(), input=stdin,
-                          capture_output=True, timeout=TIMEOUT_S, check=True).stdout
+    return subprocess.run(["sort", "--", *files], cwd=self.directory, env=self.environment(),
+                          input=stdin, capture_output=True, timeout=TIMEOUT_S, check=True).stdout
 
   def assert_only(self, *names):
     """The working directory holds these files alone, and TMPDIR is empty."""

@@ -18,9 +18,10 @@ def words(seed, size):
   generator = random.Random(seed)
   vocabulary = [bytes(generator.choices(b"abcdefghijklmnopqrstuvwxyz", k=generator.randint(1, 10)))
                 for _ in range(2000)]
-  # Made of lines that are shuffled again and again: quick to make, and with duplicates as text has them.
+  # Lines that are shuffled again and again: quick to make, and with duplicates as text has them.
   lines = [b" " * generator.choice((0, 0, 0, 2, 4, 8)) +
-           b" ".join(generator.choices(vocabulary, k=generator.randint(0, 12))) for _ in range(20000)]
+           b" ".join(generator.choices(vocabulary, k=generator.randint(0, 12)))
+           for _ in range(20000)]
   out = []
   length = 0
   while length < size:
@@ -47,28 +48,32 @@ SMALL_INPUTS = {
     "carriage returns": b"b\r\na\r\n\r\n",
     "all bytes": any_bytes(1, 300000),
     "many duplicates": b"same\nother\n" * 100000,
-    "common prefixes": b"".join(b"prefix" * 20 + b"%d\n" % (i * 7919 % 10007) for i in range(10007)),
+    "common prefixes": b"".join(b"prefix" * 20 + b"%d\n" % (i * 7919 % 10007)
+                                for i in range(10007)),
     "sorted": b"".join(b"%09d\n" % i for i in range(100000)),
     "reversed": b"".join(b"%09d\n" % i for i in range(100000, 0, -1)),
     "text": words(2, 3 * MIB),
     "two long lines": b"y" * (2 * MIB) + b"\n" + b"x" * (2 * MIB + 5) + b"\n",
     "long lines alike": (b"z" * (MIB + 7) + b"1\n" + b"z" * (MIB + 7) + b"0\n") * 6,
     "a long line without newline": b"short\n" + b"q" * (2 * MIB),
-    "long and short lines": b"".join(b"l" * (i * 40009 % (MIB + 100000)) + b"\n" for i in range(40)),
+    "long and short lines": b"".join(b"l" * (i * 40009 % (MIB + 100000)) + b"\n"
+                                     for i in range(40)),
 }
 
 
 class SortTest(program.ProgramTest):
 
   def sort(self, *files, limit="32MiB", stdin=b"", flags=()):
-    code, out, err = self.run_spillway("sort", f"--memory_limit={limit}", "--output=out", *flags, *files,
-                                       stdin=stdin)
+    code, out, err = self.run_spillway("sort", f"--memory_limit={limit}", "--output=out", *flags,
+                                       *files, stdin=stdin)
     self.assertEqual((code, out), (0, b""), err)
     return err
 
   def assert_sorted(self, *files, stdin=b"", **options):
     err = self.sort(*files, stdin=stdin, **options)
-    self.assertTrue(self.read("out") == self.gnu_sort(*files, stdin=stdin), f"differs from GNU sort: {files}")
+    # Not assertEqual: it would show both.
+    same = self.read("out") == self.gnu_sort(*files, stdin=stdin)
+    self.assertTrue(same, f"differs from GNU sort: {files}")
     return err
 
   def test_edge_inputs_come_out_as_from_gnu_sort(self):
@@ -86,8 +91,9 @@ class SortTest(program.ProgramTest):
 
   def test_many_long_lines_take_several_merges(self):
     generator = random.Random(4)
-    self.write("in", b"".join(b"p" * generator.randint(1, 3 * MIB) + b"%d\n" % generator.randint(0, 99)
-                              for _ in range(60)))
+    lengths = [generator.randint(1, 3 * MIB) for _ in range(60)]
+    self.write("in", b"".join(b"p" * length + b"%d\n" % generator.randint(0, 99)
+                              for length in lengths))
     self.assert_sorted("in")
 
   def test_several_files_and_standard_input(self):
@@ -128,14 +134,16 @@ class SortTest(program.ProgramTest):
     self.assert_sorted("in", flags=["--spill_dir=new"])
     self.assertFalse(os.path.exists(self.path("new")))
 
+  def something_is_spilled(self):
+    return any(name.endswith(".sst") for _, _, names in os.walk(self.tmpdir) for name in names)
+
   def test_a_signal_ends_it_without_leftovers(self):
     self.write("in", words(9, 100 * MIB))
     self.write("out", b"old")
     for number in (signal.SIGINT, signal.SIGTERM):
       process = self.start("sort", "--memory_limit=16MiB", "--output=out", "in")
       # In the middle of it: there is something on disk.
-      self.wait_for(lambda: any("." in name for _, _, names in os.walk(self.tmpdir) for name in names),
-                    "something spilled")
+      self.wait_for(self.something_is_spilled, "something spilled")
       _, err = program.end(process, number)
       self.assertEqual(process.returncode, -number)
       self.assertEqual(err.decode(), f"spillway sort: interrupted by {number.name}\n")
@@ -156,8 +164,8 @@ class SortTest(program.ProgramTest):
     self.assertRegex(err, rf"sorted +64 MiB, {lines} lines, of 1 file\n")
     self.assertRegex(err, r"objects +\d+ put \(64 MiB\), [\d.]+ MiB spilled, [\d.]+ MiB restored")
     self.assertRegex(err, r"disk +[\d.]+ MiB at the peak")
-    self.assertRegex(err, r"memory +limit 32 MiB, store [\d.]+ MiB at the peak; process [\d.]+ MiB at the peak, "
-                          r"[\d.]+ MiB idle")
+    self.assertRegex(err, r"memory +limit 32 MiB, store [\d.]+ MiB at the peak; "
+                          r"process [\d.]+ MiB at the peak, [\d.]+ MiB idle")
     self.assertRegex(err, r"time +[\d.]+ s")
 
   def test_a_terminal_gets_a_bar_and_a_log_gets_lines(self):
@@ -175,8 +183,9 @@ class LargeSortTest(program.ProgramTest):
 
   def peak_resident_bytes(self, *arguments):
     """Runs the program; its own word is not taken for it."""
-    process = subprocess.Popen([program.SPILLWAY, *arguments], cwd=self.directory, env=self.environment(),
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen([program.SPILLWAY, *arguments], cwd=self.directory,
+                               env=self.environment(), stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE)
     err = process.stderr.read().decode()
     process.stderr.close()
     _, status, usage = os.wait4(process.pid, 0)
@@ -187,14 +196,15 @@ class LargeSortTest(program.ProgramTest):
   def test_300_mib_at_32_mib_of_memory(self):
     self.write("in", words(12, self.TEXT_MIB * MIB))
     idle, _ = self.peak_resident_bytes("version")
-    peak, err = self.peak_resident_bytes("sort", f"--memory_limit={self.LIMIT_MIB}MiB", "--output=out", "in")
+    peak, err = self.peak_resident_bytes("sort", f"--memory_limit={self.LIMIT_MIB}MiB",
+                                         "--output=out", "in")
     print(err, file=sys.stderr)
     bound = idle + self.LIMIT_MIB * MIB * 1.05 + 32 * MIB
     self.assertLess(peak, bound, f"{peak / MIB:.1f} MiB resident, {bound / MIB:.1f} MiB allowed")
     spilled = float(re.search(r"([\d.]+) MiB spilled", err).group(1))
     self.assertGreater(spilled, self.TEXT_MIB - 2 * self.LIMIT_MIB)
-    subprocess.run(["sort", "-S", "256M", "-o", "expected", "in"], cwd=self.directory, env=self.environment(),
-                   check=True)
+    subprocess.run(["sort", "-S", "256M", "-o", "expected", "in"], cwd=self.directory,
+                   env=self.environment(), check=True)
     subprocess.run(["cmp", "out", "expected"], cwd=self.directory, check=True)
 
 

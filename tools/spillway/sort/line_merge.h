@@ -1,5 +1,5 @@
-// Merges sorted runs of lines with a tree of losers (Knuth, The Art of Computer Programming
-// 3, 5.4.1) over offset-value codes: a line costs log2(runs) comparisons of numbers.
+// Merges sorted runs of lines with a tree of losers (Knuth, The Art of Computer Programming 3,
+// 5.4.1) over offset-value codes: a line costs log2(runs) comparisons of numbers.
 //
 //     std::vector<MergeInput*> runs = ...;
 //     absl::Status status = MergeLines(absl::MakeSpan(runs), &output);
