@@ -139,7 +139,7 @@ constexpr void RequireCodec() {
                 "A pointer cannot be stored in an object: put the value that it points to.");
   static_assert(!kIsBuffer,
                 "A FlatBuffer does not say which table it holds: name the table, as in "
-                "Put<Monster>(buffer).");
+                "PutAs<Monster>(buffer).");
   static_assert(!internal::NamelessTable<T>,
                 "This table does not know its name: have flatc generate it with "
                 "--gen-name-strings.");
