@@ -6,12 +6,15 @@
 //   std::string                                         view: std::string_view
 //   std::vector<E> of those                             view: absl::Span<const E>
 //   std::vector<std::string>                            view: StringVectorView
+//   other vectors, optionals, pairs, tuples, variants,
+//   arrays and maps, of each other and of all these     view: views.h, or the same of views
+//   structs named by SPILLWAY_OBJECT (object.h)         view: const T*, or a function per member
 //   FlatBuffers tables T that flatc generated           view: const T*
+//   object-API types TT that flatc generated            view: const T*
 //   RawBytes, bytes of any size without structure       view: absl::Span<const char>
 //
-// and StoredType says what literals, spans and arrays become. README.md lists all, and says how to
-// write one for a type of your own: by SPILLWAY_OBJECT (object.h) for a struct, or by specialising
-// Codec.
+// and StoredType says what literals, spans and arrays become. README.md has the details, and says
+// how to add a type: by SPILLWAY_OBJECT, by ScalarForm, or by specialising Codec.
 //
 // Payloads are FlatBuffers (FORMAT.md) but for RawBytes and for codecs that say otherwise.
 #ifndef SPILLWAY_SERIALIZATION_CODEC_H_
@@ -30,6 +33,12 @@
 #include "serialization/object_type.h"
 #include "serialization/verify_limits.h"
 
+namespace flatbuffers {
+class DetachedBuffer;
+class FlatBufferBuilder;
+class Table;
+}  // namespace flatbuffers
+
 namespace spillway {
 
 // The customisation point. A specialisation for X has these members, all static, all thread-safe:
@@ -39,8 +48,8 @@ namespace spillway {
 //   ObjectType Type();
 //       Type id, schema fingerprint and encoding; the same in every process and build.
 //   std::string TypeName();
-//       Stable and readable, as in "vector<double>". Type().type_id is its hash,
-//       TypeIdOf(TypeName()).
+//       Stable and readable, as in "vector<double>". Type().type_id is a hash of it: CustomType
+//       (type_registry.h) makes the one of the other.
 //   absl::StatusOr<size_t> EncodedSize(const X& value);
 //       Exactly the number of bytes that Encode writes. InvalidArgument for a value that the
 //       encoding cannot hold, as one beyond the 2 GiB of a FlatBuffer.
@@ -109,13 +118,33 @@ concept Decodable = Encodable<T> && requires {
   requires std::same_as<DecodedType<T>, T>;
 };
 
+namespace internal {
+
+// A table that flatc generated without what the library has to know of it.
+template <typename T>
+concept NamelessTable = requires {
+  requires std::is_class_v<T>;
+  requires std::is_base_of_v<flatbuffers::Table, T>;
+  requires !requires { T::GetFullyQualifiedName(); };
+};
+
+}  // namespace internal
+
 // Explains to the compiler's user what is missing. Functions that need a codec call it first.
 template <typename T>
 constexpr void RequireCodec() {
+  constexpr bool kIsBuffer = std::is_same_v<T, flatbuffers::DetachedBuffer> ||
+                             std::is_same_v<T, flatbuffers::FlatBufferBuilder>;
   static_assert(!std::is_pointer_v<T>,
                 "A pointer cannot be stored in an object: put the value that it points to.");
+  static_assert(!kIsBuffer,
+                "A FlatBuffer does not say which table it holds: name the table, as in "
+                "PutAs<Monster>(buffer).");
+  static_assert(!internal::NamelessTable<T>,
+                "This table does not know its name: have flatc generate it with "
+                "--gen-name-strings.");
   static_assert(
-      std::is_pointer_v<T> || Encodable<T>,
+      std::is_pointer_v<T> || kIsBuffer || internal::NamelessTable<T> || Encodable<T>,
       "There is no spillway::Codec for this type, or for a part of it. For a struct of your "
       "own write SPILLWAY_OBJECT(Type, field, ...) at global scope "
       "(serialization/object.h); for any other type specialise spillway::Codec "

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "glog/logging.h"
 #include "serialization/internal/binary_schema.h"
 #include "serialization/internal/schema.h"
+#include "serialization/internal/schema_of_name.h"
 #include "serialization/internal/type_entry.h"
 #include "serialization/mutex.h"
 
@@ -190,16 +192,23 @@ void SchemaBuilder::AddPayload(const std::string& type_name, const ObjectType& t
 std::vector<std::string> RegisteredTypes() { return internal::TypeRegistry::Get().Names(); }
 
 absl::StatusOr<std::string> SchemaText(std::string_view type_name) {
-  using internal::TypeEntry;
-  uint64_t id = type_name == Codec<RawBytes>::TypeName() ? 0 : internal::TypeIdOf(type_name);
-  return internal::TypeRegistry::Get().WithEntry(
-      id, [&](const TypeEntry* entry) -> absl::StatusOr<std::string> {
-        if (entry == nullptr || entry->name != type_name) {
-          return absl::NotFoundError(absl::StrCat("no type called ", internal::AsAbsl(type_name),
-                                                  " is known to this program"));
-        }
-        return internal::SchemaToText(entry->schema);
-      });
+  using internal::NamedType;
+  auto find = [](const std::string& name) {
+    uint64_t id = name == Codec<RawBytes>::TypeName() ? 0 : internal::TypeIdOf(name);
+    return internal::TypeRegistry::Get().WithEntry(
+        id, [&](const internal::TypeEntry* entry) -> std::optional<NamedType> {
+          if (entry == nullptr || entry->name != name) return std::nullopt;
+          return NamedType{entry->type, entry->schema, entry->binary_schema != nullptr};
+        });
+  };
+  if (std::optional<NamedType> known = find(std::string(type_name))) {
+    return internal::SchemaToText(known->schema);
+  }
+  if (std::optional<internal::Schema> schema = internal::SchemaOfName(type_name, find)) {
+    return internal::SchemaToText(*schema);
+  }
+  return absl::NotFoundError(
+      absl::StrCat("no type called ", internal::AsAbsl(type_name), " is known to this program"));
 }
 
 std::string TypeNameOf(const ObjectType& type) {

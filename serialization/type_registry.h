@@ -23,7 +23,8 @@ namespace spillway {
 std::vector<std::string> RegisteredTypes();
 
 // The type's schema in FlatBuffers' schema language, which flatc compiles for any language; for a
-// type in an encoding of its own, a comment that says so. NotFound for an unknown type.
+// type in an encoding of its own, a comment that says so. The type may be composed of known types,
+// as "map<string,geo.Point>", without being known itself. NotFound for an unknown type.
 absl::StatusOr<std::string> SchemaText(std::string_view type_name);
 
 // The type's name, or its id in hexadecimal for a type that this program does not know.

@@ -13,6 +13,10 @@
 
 namespace spillway::internal {
 
+// Larger arrays and tuples of inline types are not inline themselves.
+inline constexpr size_t kMaxInlineArrayBytes = 4096;
+inline constexpr size_t kMaxInlineTupleBytes = 16384;
+
 // One field of a table or struct; of an enum or union, one value.
 struct SchemaField {
   std::string name;

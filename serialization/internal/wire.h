@@ -118,7 +118,7 @@ inline const char* FieldOf(const char* table, size_t slot) {
 // How a T stands in a field of a table.
 template <typename T>
 struct PlainField {
-  static_assert(Part<T>);
+  static_assert(Part<T>, "There is no spillway::Codec for a part of a type.");
   using View = typename Wire<T>::View;
 
   static constexpr bool kNullable = false;

@@ -201,13 +201,19 @@ struct Wire<std::vector<E>> {
 
 // Small arrays of inline elements are structs and stand inline; others are vectors of a known
 // length.
-inline constexpr size_t kMaxInlineArrayBytes = 1024;
+template <typename E, size_t N>
+constexpr bool IsInlineArray() {
+  if constexpr (kIsInline<E>) {
+    return N <= kMaxInlineArrayBytes / Wire<E>::kSize;
+  } else {
+    return false;
+  }
+}
 
 template <typename E, size_t N>
 struct IsComposedImpl<std::array<E, N>> : std::bool_constant<Part<E> && (N > 0)> {};
 template <typename E, size_t N>
-struct IsInlineImpl<std::array<E, N>>
-    : std::bool_constant<kIsInline<E> && N * sizeof(E) <= kMaxInlineArrayBytes> {};
+struct IsInlineImpl<std::array<E, N>> : std::bool_constant<IsInlineArray<E, N>()> {};
 template <typename E, size_t N>
 struct IsSpanElementImpl<std::array<E, N>>
     : std::bool_constant<kIsSpanElement<E> && kIsInline<std::array<E, N>>> {};
@@ -332,7 +338,11 @@ struct Wire<std::optional<T>> {
 // Of inline types they are structs, of others tables.
 template <typename... Ts>
 constexpr bool AllInline() {
-  return sizeof...(Ts) > 0 && (kIsInline<Ts> && ...) && (sizeof(std::tuple<Ts...>) <= 4096);
+  if constexpr (sizeof...(Ts) > 0 && (kIsInline<Ts> && ...)) {
+    return StructShape<Ts...>::kSize <= kMaxInlineTupleBytes;
+  } else {
+    return false;
+  }
 }
 
 template <typename A, typename B>

@@ -1,9 +1,16 @@
 #include "serialization/codec.h"
 
+#include <array>
 #include <cmath>
+#include <cstring>
+#include <fstream>
 #include <limits>
+#include <sstream>
+#include <string>
+#include <vector>
 
-#include "flatbuffers/flatbuffers.h"
+#include "absl/strings/escaping.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/serialization/payload.h"
 
@@ -123,6 +130,29 @@ TEST(CodecTest, ArgumentsAreStoredAsTheirOwningType) {
   EXPECT_EQ(DecodedFrom(absl::MakeSpan(numbers)), (std::vector<int>{1, 2, 3}));
   EXPECT_EQ(DecodedFrom(std::vector<absl::string_view>{"a", "b"}),
             (std::vector<std::string>{"a", "b"}));
+}
+
+// The bytes as the document shows them, in hexadecimal digits.
+template <typename T>
+std::string Hex(const T& value) {
+  std::string hex = absl::BytesToHexString(EncodeToPayload<T>(value).ToString());
+  std::string spaced;
+  for (size_t i = 0; i < hex.size(); i += 2) spaced += hex.substr(i, 2) + " ";
+  return spaced;
+}
+
+TEST(CodecTest, TheFormatDocumentShowsWhatIsWritten) {
+  std::ifstream file("serialization/FORMAT.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  // Without double spaces and line breaks.
+  std::string document;
+  for (char c : text.str()) {
+    if (c == '\n') c = ' ';
+    if (c != ' ' || document.empty() || document.back() != ' ') document += c;
+  }
+  EXPECT_THAT(document, testing::HasSubstr(Hex(std::vector<double>{1, 2})));
+  EXPECT_THAT(document, testing::HasSubstr(Hex(std::string("hi"))));
 }
 
 TEST(CodecTest, ValuesBeyondAFlatBufferAreRefusedBeforeTheyAreTouched) {

@@ -16,6 +16,7 @@
 #include "gtest/gtest.h"
 #include "serialization/internal/binary_schema.h"
 #include "serialization/internal/schema.h"
+#include "serialization/internal/schema_of_name.h"
 #include "serialization/object.h"
 #include "tests/serialization/zoo_generated.h"
 
@@ -87,6 +88,36 @@ TYPED_TEST(SchemaOfTypeTest, IsUnderstoodByFlatcAsItIsMeant) {
   std::string root = text.substr(text.find("root_type ") + strlen("root_type "));
   root = root.substr(0, root.find(';'));
   EXPECT_EQ(FingerprintOf(Compile(text, root)), Codec<TypeParam>::Type().fingerprint) << text;
+}
+
+// And what the registry says of the name alone, for a program that does not know the type.
+TYPED_TEST(SchemaOfTypeTest, FollowsFromTheName) {
+  RegisterType<TypeParam>();
+  std::string name = Codec<TypeParam>::TypeName();
+  // Types that are not composed are known by their names, or not at all.
+  if (name.find('<') == std::string::npos) return;
+  auto find = [](const std::string& part) -> std::optional<internal::NamedType> {
+    RegisterType<farm::Crop>();
+    RegisterType<farm::Farm>();
+    RegisterType<farm::Field>();
+    auto named = [&]<typename T>(std::type_identity<T>) -> std::optional<internal::NamedType> {
+      if (Codec<T>::TypeName() != part) return std::nullopt;
+      return internal::NamedType{Codec<T>::Type(), internal::DescribeRoot<T>()};
+    };
+    std::optional<internal::NamedType> found;
+    auto any = [&](auto... types) { ((found = found ? found : named(types)), ...); };
+    any(std::type_identity<bool>(), std::type_identity<char>(), std::type_identity<int8_t>(),
+        std::type_identity<uint8_t>(), std::type_identity<int>(), std::type_identity<float>(),
+        std::type_identity<double>(), std::type_identity<std::string>(),
+        std::type_identity<farm::Crop>(), std::type_identity<farm::Field>(),
+        std::type_identity<farm::Farm>());
+    return found;
+  };
+  std::optional<internal::Schema> schema = internal::SchemaOfName(name, find);
+  ASSERT_TRUE(schema.has_value()) << name;
+  EXPECT_EQ(FingerprintOf(*schema), Codec<TypeParam>::Type().fingerprint)
+      << internal::SchemaToText(*schema);
+  EXPECT_EQ(internal::SchemaToText(*schema), SchemaText(name).value());
 }
 
 template <typename... Ts>
@@ -199,8 +230,27 @@ TEST(TypeRegistryTest, ATableWithoutSchemaIsCheckedByItsNameAlone) {
 TEST(TypeRegistryTest, UnknownNamesAreNotFound) {
   EXPECT_EQ(SchemaText("no.Such").status(),
             absl::NotFoundError("no type called no.Such is known to this program"));
-  EXPECT_EQ(SchemaText("").status().code(), absl::StatusCode::kNotFound);
+  for (const char* malformed :
+       {"", "<", "vector", "vector<", "vector<>", "vector<int32", "vector<int32>>",
+        "vector<int32,int32>", "pair<int32>", "array<int32>", "array<int32,>", "array<int32,0>",
+        "array<int32,x>", "array<2,int32>", "vector<no.Such>", "variant<>", "map<string, int32>",
+        "tuple<,>", "vector<vector<>>"}) {
+    EXPECT_EQ(SchemaText(malformed).status().code(), absl::StatusCode::kNotFound) << malformed;
+  }
+  std::string deep;
+  for (int i = 0; i < 100000; ++i) deep += "vector<";
+  EXPECT_EQ(SchemaText(deep).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(SchemaText("raw").value(), "// Bytes without structure.\n");
+}
+
+TEST(TypeRegistryTest, ComposedTypesNeedNotBeKnown) {
+  EXPECT_EQ(SchemaText("map<string,optional<uint16>>").value(),
+            "namespace spillway.types;\n\n"
+            "table OptionalOfUint16 {\n  value:ushort = null;\n}\n\n"
+            "table MapOfStringToOptionalOfUint16 {\n  keys:[string];\n"
+            "  values:[spillway.types.OptionalOfUint16];\n}\n\n"
+            "root_type spillway.types.MapOfStringToOptionalOfUint16;\n");
+  EXPECT_THAT(SchemaText("vector<zoo.Animal>").value(), testing::HasSubstr("table Animal {"));
 }
 
 TEST(TypeRegistryTest, TypesThatAreLinkedInAreListed) {
