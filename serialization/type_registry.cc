@@ -24,6 +24,7 @@ struct TypeEntry {
   std::string name;
   ObjectType type;
   Schema schema;
+  const void* binary_schema = nullptr;  // of tables that flatc generated
 };
 
 class TypeRegistry {
@@ -112,7 +113,7 @@ class TypeRegistry {
         for (const std::string& name : TablesOf(bytes)) {
           Schema schema = SchemaOfTable(bytes, name);
           ObjectType type = {TypeIdOf(name), FingerprintOf(schema), Encoding::kFlatBuffer};
-          InternLocked({name, type, std::move(schema)});
+          InternLocked({name, type, std::move(schema), bytes});
         }
       }
     }
@@ -159,16 +160,15 @@ ObjectType InternType(const std::string& name, Schema (*describe)()) {
 
 void AnnounceType(void (*intern)()) { TypeRegistry::Get().Announce(intern); }
 
-uint64_t TableFingerprint(std::string_view table_name) {
-  return TypeRegistry::Get().WithEntry(TypeIdOf(table_name), [](const TypeEntry* entry) {
-    return entry == nullptr ? 0 : entry->type.fingerprint;
+TableInfo FindTable(const char* name) {
+  TableInfo info = {name, {TypeIdOf(name), 0, Encoding::kFlatBuffer}, "", nullptr};
+  TypeRegistry::Get().WithEntry(info.type.type_id, [&](const TypeEntry* entry) {
+    if (entry == nullptr) return;
+    info.type = entry->type;
+    info.file_identifier = entry->schema.file_identifier;
+    info.binary_schema = entry->binary_schema;
   });
-}
-
-std::string TableFileIdentifier(std::string_view table_name) {
-  return TypeRegistry::Get().WithEntry(TypeIdOf(table_name), [](const TypeEntry* entry) {
-    return entry == nullptr ? std::string() : entry->schema.file_identifier;
-  });
+  return info;
 }
 
 void SchemaBuilder::AddPayload(const std::string& type_name, const ObjectType& type) {

@@ -133,6 +133,7 @@ void FaultBackend::Write(absl::Span<const SpillRecord> records, std::vector<Spil
     (*results)[i].status = std::move(status);
   }
   std::vector<SpillResult> written;
+  std::vector<SpillTicket> superseded;
   if (!admitted.empty()) target_->Write(admitted, &written);
   {
     MutexLock lock(&mutex_);
@@ -144,11 +145,16 @@ void FaultBackend::Write(absl::Span<const SpillRecord> records, std::vector<Spil
       } else {
         admitted_bytes_ -= record.payload.size();
       }
+      if (written[i].status.ok() && record.supersedes != kNoTicket)
+        superseded.push_back(record.supersedes);
       (*results)[places[i]] = std::move(written[i]);
     }
     health_ = absl::OkStatus();
-    for (const SpillResult& result : *results) health_.Update(result.status);
+    for (const SpillResult& result : *results) {
+      if (!absl::IsInvalidArgument(result.status)) health_.Update(result.status);
+    }
   }
+  for (SpillTicket ticket : superseded) Forget(ticket);
   Complete(Operation::kWrite);
 }
 
@@ -193,16 +199,28 @@ void FaultBackend::Harm(const SpillRead& read, absl::Status* status) {
 }
 
 void FaultBackend::Release(SpillTicket ticket) {
-  {
-    MutexLock lock(&mutex_);
-    const auto record = records_.find(ticket);
-    if (record != records_.end()) {
-      admitted_bytes_ -= record->second.bytes;
-      records_.erase(record);
-    }
-    lost_.erase(ticket);
-  }
+  Forget(ticket);
   target_->Release(ticket);
+}
+
+void FaultBackend::Forget(SpillTicket ticket) {
+  MutexLock lock(&mutex_);
+  const auto record = records_.find(ticket);
+  if (record != records_.end()) {
+    admitted_bytes_ -= record->second.bytes;
+    records_.erase(record);
+  }
+  lost_.erase(ticket);
+}
+
+absl::Status FaultBackend::Commit(const DurableChange& change) {
+  absl::Status status = Begin(Operation::kCommit);
+  if (status.ok()) status = target_->durable_state()->Commit(change);
+  if (status.ok()) {
+    for (SpillTicket ticket : change.release) Forget(ticket);
+  }
+  Complete(Operation::kCommit);
+  return status;
 }
 
 absl::Status FaultBackend::Scan(const std::function<void(const SpillScanEntry&)>& found) {

@@ -8,8 +8,9 @@
 //   faults->WaitUntilHeld(FaultBackend::Operation::kRead, 1);
 //   faults->LetGo(FaultBackend::Operation::kRead);      // ... until here
 //
-// Operations are counted per call of Write, Read or Scan, in the order in which they arrive: a test
-// that runs a scenario once for each n, failing the nth operation, has tried every one of them.
+// Operations are counted per call of Write, Read, Scan or Commit, in the order in which they
+// arrive: a test that runs a scenario once for each n, failing the nth operation, has tried every
+// one of them.
 #ifndef SPILLWAY_SPILL_FAULT_BACKEND_H_
 #define SPILLWAY_SPILL_FAULT_BACKEND_H_
 
@@ -24,14 +25,15 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "serialization/mutex.h"
+#include "spill/durable_state.h"
 #include "spill/spill_backend.h"
 
 namespace spillway {
 
 // Thread-safe, the controls too.
-class FaultBackend final : public SpillBackend {
+class FaultBackend final : public SpillBackend, public DurableState {
  public:
-  enum class Operation { kWrite, kRead, kScan };
+  enum class Operation { kWrite, kRead, kScan, kCommit };
   // Where a held call stops: before it does anything, or when all is done but the return.
   enum class HoldPoint { kBegin, kCompletion };
   enum class ReadFault {
@@ -100,9 +102,26 @@ class FaultBackend final : public SpillBackend {
     return target_->ReserveObjectIds(count);
   }
   absl::Status Close() override;
+  DurableState* durable_state() override {
+    return target_->durable_state() == nullptr ? nullptr : this;
+  }
+
+  // --- DurableState, if the target is one
+  absl::Status Commit(const DurableChange& change) override;
+  absl::StatusOr<uint64_t> FindName(absl::string_view name) override {
+    return target_->durable_state()->FindName(name);
+  }
+  absl::Status ListNames(
+      absl::string_view prefix,
+      const std::function<bool(absl::string_view name, uint64_t object_id)>& found) override {
+    return target_->durable_state()->ListNames(prefix, found);
+  }
+  absl::StatusOr<SpillScanEntry> FindObject(uint64_t object_id) override {
+    return target_->durable_state()->FindObject(object_id);
+  }
 
  private:
-  static constexpr size_t kOperations = 3;
+  static constexpr size_t kOperations = 4;
 
   // What is planned for the calls of one operation.
   struct Plan {
@@ -134,6 +153,8 @@ class FaultBackend final : public SpillBackend {
   void StopIfHeld(Operation operation, HoldPoint point) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The error that is planned for one record of a write; counts its bytes as held if there is none.
   absl::Status Admit(const SpillRecord& record) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The record is not held any more.
+  void Forget(SpillTicket ticket) ABSL_LOCKS_EXCLUDED(mutex_);
   void Harm(const SpillRead& read, absl::Status* status) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::unique_ptr<SpillBackend> target_;

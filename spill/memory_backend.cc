@@ -6,13 +6,15 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "serialization/mutex.h"
+#include "spill/durable_state.h"
 
 namespace spillway {
 namespace {
 
-class MemoryBackend final : public SpillBackend {
+class MemoryBackend final : public SpillBackend, public DurableState {
  public:
   explicit MemoryBackend(const MemoryBackendOptions& options) : options_(options) {}
   ~MemoryBackend() override { Close().IgnoreError(); }
@@ -41,12 +43,61 @@ class MemoryBackend final : public SpillBackend {
 
   void Release(SpillTicket ticket) override {
     MutexLock lock(&mutex_);
-    auto it = records_.find(ticket);
-    if (it == records_.end()) return;
-    usage_.live_bytes -= it->second.payload.size();
-    usage_.held_bytes -= it->second.payload.size();
-    --usage_.live_records;
-    records_.erase(it);
+    ReleaseLocked(ticket);
+  }
+
+  DurableState* durable_state() override { return this; }
+
+  absl::Status Commit(const DurableChange& change) override {
+    MutexLock lock(&mutex_);
+    if (closed_) return absl::UnavailableError("the spill backend is closed");
+    for (const DurableChange::Binding& binding : change.bind) {
+      absl::Status status = CheckName(binding.name);
+      if (!status.ok()) return status;
+    }
+    for (const std::string& name : change.unbind) {
+      absl::Status status = CheckName(name);
+      if (!status.ok()) return status;
+    }
+    for (const DurableChange::Binding& binding : change.bind) {
+      names_[binding.name] = binding.object_id;
+    }
+    for (const std::string& name : change.unbind) names_.erase(name);
+    for (SpillTicket ticket : change.release) ReleaseLocked(ticket);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<uint64_t> FindName(absl::string_view name) override {
+    MutexLock lock(&mutex_);
+    if (closed_) return absl::UnavailableError("the spill backend is closed");
+    const auto it = names_.find(std::string(name));
+    if (it == names_.end()) return absl::NotFoundError(absl::StrCat("name '", name, "'"));
+    return it->second;
+  }
+
+  absl::Status ListNames(
+      absl::string_view prefix,
+      const std::function<bool(absl::string_view name, uint64_t object_id)>& found) override {
+    std::map<std::string, uint64_t> names;
+    {
+      MutexLock lock(&mutex_);
+      if (closed_) return absl::UnavailableError("the spill backend is closed");
+      names = names_;
+    }
+    for (auto it = names.lower_bound(std::string(prefix));
+         it != names.end() && absl::StartsWith(it->first, prefix); ++it) {
+      if (!found(it->first, it->second)) break;
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<SpillScanEntry> FindObject(uint64_t object_id) override {
+    MutexLock lock(&mutex_);
+    if (closed_) return absl::UnavailableError("the spill backend is closed");
+    for (auto it = records_.rbegin(); it != records_.rend(); ++it) {
+      if (it->second.object_id == object_id && it->second.durable) return ToScanEntry(*it);
+    }
+    return absl::NotFoundError(absl::StrCat("durable object ", object_id, " is not there"));
   }
 
   absl::Status Scan(const std::function<void(const SpillScanEntry&)>& found) override {
@@ -54,9 +105,8 @@ class MemoryBackend final : public SpillBackend {
     {
       MutexLock lock(&mutex_);
       if (closed_) return absl::UnavailableError("the spill backend is closed");
-      for (const auto& [ticket, record] : records_) {
-        entries.push_back(
-            {ticket, record.object_id, record.type, record.payload.size(), record.durable});
+      for (const auto& record : records_) {
+        if (record.second.durable) entries.push_back(ToScanEntry(record));
       }
     }
     for (const SpillScanEntry& entry : entries) found(entry);
@@ -95,6 +145,20 @@ class MemoryBackend final : public SpillBackend {
     std::string payload;
   };
 
+  static SpillScanEntry ToScanEntry(const std::pair<const SpillTicket, Record>& entry) {
+    const Record& record = entry.second;
+    return {entry.first, record.object_id, record.type, record.payload.size(), record.durable};
+  }
+
+  void ReleaseLocked(SpillTicket ticket) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    auto it = records_.find(ticket);
+    if (it == records_.end()) return;
+    usage_.live_bytes -= it->second.payload.size();
+    usage_.held_bytes -= it->second.payload.size();
+    --usage_.live_records;
+    records_.erase(it);
+  }
+
   SpillResult WriteOne(const SpillRecord& record) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     SpillResult result;
     const uint64_t size = record.payload.size();
@@ -108,6 +172,12 @@ class MemoryBackend final : public SpillBackend {
           " bytes is reached: ", usage_.held_bytes, " bytes are held, ", size, " more do not fit"));
       return result;
     }
+    if (record.durable && !record.name.empty()) {
+      result.status = CheckName(record.name);
+      if (!result.status.ok()) return result;
+      names_[std::string(record.name)] = record.object_id;
+    }
+    if (record.durable && record.supersedes != kNoTicket) ReleaseLocked(record.supersedes);
     health_ = absl::OkStatus();
     result.ticket = next_ticket_++;
     result.disk_bytes = size;
@@ -147,6 +217,7 @@ class MemoryBackend final : public SpillBackend {
 
   mutable Mutex mutex_;
   std::map<SpillTicket, Record> records_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, uint64_t> names_ ABSL_GUARDED_BY(mutex_);
   SpillTicket next_ticket_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t next_object_id_ ABSL_GUARDED_BY(mutex_) = 1;
   SpillUsage usage_ ABSL_GUARDED_BY(mutex_);

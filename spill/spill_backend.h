@@ -23,6 +23,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "serialization/object_type.h"
 
@@ -39,6 +40,10 @@ struct SpillRecord {
   absl::Span<const char> payload;
   // Found again by Scan after a restart. The write returns only when it is synced.
   bool durable = false;
+  // Only for durable records: in the same change the name is bound to this object, in place of what
+  // it meant before, and the durable record `supersedes` ends. See spill/durable_state.h.
+  absl::string_view name = {};
+  SpillTicket supersedes = kNoTicket;
 };
 
 // What came of one record of a batch: its ticket, or why there is none.
@@ -91,9 +96,15 @@ class RelocationListener {
   virtual bool OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) = 0;
 };
 
+class DurableState;
+
 class SpillBackend {
  public:
   virtual ~SpillBackend() = default;  // calls Close
+
+  // Names and durable records by object id; nullptr if the backend keeps none. Lives as long as the
+  // backend.
+  virtual DurableState* durable_state() { return nullptr; }
 
   // Sets who hears of moved records; nullptr for none. Set once, before the first Write.
   virtual void SetRelocationListener(RelocationListener* listener) = 0;
@@ -122,7 +133,8 @@ class SpillBackend {
   // Unknown tickets are ignored.
   virtual void Release(SpillTicket ticket) = 0;
 
-  // Calls `found` for every live record, in ticket order, without reading payloads.
+  // Calls `found` for every live durable record, in ticket order, without reading payloads. `found`
+  // must not call the backend.
   virtual absl::Status Scan(const std::function<void(const SpillScanEntry&)>& found) = 0;
 
   virtual SpillUsage Usage() const = 0;

@@ -148,6 +148,12 @@ bool PayloadVerifier::VectorOfStrings(size_t vector) {
   return true;
 }
 
+bool PayloadVerifier::Bytes(size_t at, size_t size, size_t alignment) {
+  if (!Visit()) return false;
+  return (IsAligned(at, alignment) && InPayload(at, size)) ||
+         Fail(absl::StrCat("no struct of ", size, " bytes can stand at byte ", at));
+}
+
 bool PayloadVerifier::Bools(size_t at, size_t count) {
   if (!Visit(count / sizeof(uint64_t))) return false;
   for (size_t i = 0; i < count; ++i) {

@@ -44,6 +44,9 @@ class PayloadVerifier {
   // A vector of references to strings.
   bool VectorOfStrings(size_t vector);
 
+  // `size` bytes at a multiple of `alignment`, wherever they stand.
+  bool Bytes(size_t at, size_t size, size_t alignment);
+
   // `count` bytes that will be read as bool.
   bool Bools(size_t at, size_t count);
 

@@ -9,25 +9,22 @@
 #include "flatbuffers/flatbuffers.h"
 #include "glog/logging.h"
 #include "serialization/internal/payload_verifier.h"
+#include "serialization/internal/schema_verifier.h"
 
 namespace spillway::internal {
 namespace {
 
-absl::string_view AsAbsl(std::string_view text) { return {text.data(), text.size()}; }
-
 constexpr size_t kIdentifierAt = sizeof(uint32_t);
 
-bool HasRightIdentifier(absl::Span<const char> payload, std::string_view identifier) {
-  return identifier.empty() ||
-         (payload.size() >= kIdentifierAt + identifier.size() &&
-          std::string_view(payload.data() + kIdentifierAt, identifier.size()) == identifier);
-}
-
-std::string WrongIdentifier(absl::Span<const char> payload, std::string_view type_name) {
+// Says what is wrong with the payload's file identifier; nothing if it is right.
+std::string IdentifierError(absl::Span<const char> payload, const TableInfo& table) {
+  std::string_view wanted = table.file_identifier;
+  if (wanted.empty()) return "";
   absl::string_view found(payload.data() + kIdentifierAt,
-                          std::min(payload.size() - kIdentifierAt, size_t{4}));
-  return absl::StrCat("its file identifier is \"", absl::CHexEscape(found), "\", not the \"",
-                      TableFileIdentifier(type_name), "\" of ", AsAbsl(type_name));
+                          std::min(payload.size() - kIdentifierAt, wanted.size()));
+  if (std::string_view(found.data(), found.size()) == wanted) return "";
+  return absl::StrCat("it does not have the file identifier \"", table.file_identifier, "\" but \"",
+                      absl::CHexEscape(found), "\"");
 }
 
 }  // namespace
@@ -40,17 +37,17 @@ absl::Span<const char> BytesOf(const flatbuffers::FlatBufferBuilder& builder) {
   return {reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize()};
 }
 
-absl::StatusOr<size_t> CheckedBufferBytes(absl::Span<const char> buffer,
-                                          std::string_view type_name) {
+absl::StatusOr<size_t> CheckedBufferBytes(absl::Span<const char> buffer, const TableInfo& table) {
+  std::string error;
   if (buffer.size() < kMinFlatBufferBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("a buffer of ", buffer.size(),
-                                                   " bytes is not a finished FlatBuffer of ",
-                                                   AsAbsl(type_name)));
+    error = "it is too short";
+  } else {
+    error = IdentifierError(buffer, table);
   }
-  if (!HasRightIdentifier(buffer, TableFileIdentifier(type_name))) {
-    return absl::InvalidArgumentError(WrongIdentifier(buffer, type_name));
-  }
-  return buffer.size();
+  if (error.empty()) return buffer.size();
+  return absl::InvalidArgumentError(absl::StrCat("buffer of ", buffer.size(),
+                                                 " bytes is not a finished FlatBuffer of ",
+                                                 table.name, ": ", error));
 }
 
 namespace {
@@ -58,15 +55,14 @@ namespace {
 // Runs `use` on the finished FlatBuffer of a value. The builder's memory is kept for the next one,
 // unless it is large.
 template <typename Use>
-auto WithPacked(const void* value, PackFunction pack, std::string_view type_name, Use use) {
+auto WithPacked(const void* value, PackFunction pack, const TableInfo& table, Use use) {
   thread_local flatbuffers::FlatBufferBuilder kept_builder;
   constexpr size_t kLargestKept = size_t{1} << 20;
-  // Packing may call codecs again, and an exception may leave a builder half used.
+  // Packing may come here again.
   flatbuffers::FlatBufferBuilder builder = std::move(kept_builder);
   builder.Clear();
-  std::string identifier = TableFileIdentifier(type_name);
   builder.Finish(flatbuffers::Offset<flatbuffers::Table>(pack(builder, value)),
-                 identifier.empty() ? nullptr : identifier.c_str());
+                 table.file_identifier.empty() ? nullptr : table.file_identifier.c_str());
   auto result = use(BytesOf(builder));
   if (builder.GetSize() <= kLargestKept) kept_builder = std::move(builder);
   return result;
@@ -74,31 +70,32 @@ auto WithPacked(const void* value, PackFunction pack, std::string_view type_name
 
 }  // namespace
 
-absl::StatusOr<size_t> CheckedPackedBytes(const void* value, PackFunction pack,
-                                          std::string_view type_name) {
-  return WithPacked(value, pack, type_name,
-                    [](absl::Span<const char> bytes) { return bytes.size(); });
+absl::StatusOr<size_t> PackedBytes(const void* value, PackFunction pack, const TableInfo& table) {
+  return WithPacked(value, pack, table, [](absl::Span<const char> bytes) { return bytes.size(); });
 }
 
-void PackInto(const void* value, PackFunction pack, std::string_view type_name,
-              absl::Span<char> out) {
-  WithPacked(value, pack, type_name, [&](absl::Span<const char> bytes) {
-    CHECK_EQ(bytes.size(), out.size()) << "a " << type_name << " changed while it was encoded";
+void PackInto(const void* value, PackFunction pack, const TableInfo& table, absl::Span<char> out) {
+  WithPacked(value, pack, table, [&](absl::Span<const char> bytes) {
+    CHECK_EQ(bytes.size(), out.size()) << "a " << table.name << " changed while it was encoded";
     std::memcpy(out.data(), bytes.data(), bytes.size());
     return true;
   });
 }
 
 absl::Status VerifyTablePayload(absl::Span<const char> payload, VerifyTableFunction verify_table,
-                                std::string_view type_name, const VerifyLimits& limits) {
+                                const TableInfo& table, const VerifyLimits& limits) {
   PayloadVerifier own(payload, limits);
   size_t root;
-  if (!own.Root(&root)) return own.ToStatus(type_name);
-  if (!HasRightIdentifier(payload, TableFileIdentifier(type_name))) {
-    own.Fail(WrongIdentifier(payload, type_name));
-    return own.ToStatus(type_name);
+  if (!own.Root(&root)) return own.ToStatus(table.name);
+  if (std::string error = IdentifierError(payload, table); !error.empty()) {
+    own.Fail(std::move(error));
+    return own.ToStatus(table.name);
   }
-
+  if (table.binary_schema != nullptr &&
+      !VerifyTableBySchema(own, table.binary_schema, table.name, root)) {
+    return own.ToStatus(table.name);
+  }
+  // Knows what attributes ask for, as nested FlatBuffers.
   flatbuffers::Verifier::Options options;
   options.max_depth = limits.max_depth;
   options.max_tables = static_cast<flatbuffers::uoffset_t>(std::min<uint64_t>(
@@ -108,10 +105,11 @@ absl::Status VerifyTablePayload(absl::Span<const char> payload, VerifyTableFunct
                                  options);
   if (!verify_table(payload.data() + root, verifier)) {
     own.Fail(
-        absl::StrCat("the FlatBuffers verifier refuses it (out of bounds, or nested deeper than ",
-                     options.max_depth, ", or more than ", options.max_tables, " tables)"));
+        absl::StrCat("the FlatBuffers verifier refuses it: out of bounds, or tables nested deeper "
+                     "than ",
+                     options.max_depth, ", or more than ", options.max_tables, " of them"));
   }
-  return own.ToStatus(type_name);
+  return own.ToStatus(table.name);
 }
 
 }  // namespace spillway::internal

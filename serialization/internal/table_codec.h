@@ -43,19 +43,22 @@ concept GeneratedObject =
 
 // Packs `value` and returns the root table's position as the builder counts it.
 using PackFunction = uint32_t (*)(flatbuffers::FlatBufferBuilder& builder, const void* value);
-absl::StatusOr<size_t> CheckedPackedBytes(const void* value, PackFunction pack,
-                                          std::string_view type_name);
-void PackInto(const void* value, PackFunction pack, std::string_view type_name,
-              absl::Span<char> out);
+absl::StatusOr<size_t> PackedBytes(const void* value, PackFunction pack, const TableInfo& table);
+void PackInto(const void* value, PackFunction pack, const TableInfo& table, absl::Span<char> out);
 
-// The size of a finished buffer that is to be stored as the table `type_name`; InvalidArgument if
-// it is empty or carries another table's file identifier.
-absl::StatusOr<size_t> CheckedBufferBytes(absl::Span<const char> buffer,
-                                          std::string_view type_name);
+// The size of a finished buffer that is to be stored as `table`; InvalidArgument if it is empty or
+// does not carry the table's file identifier.
+absl::StatusOr<size_t> CheckedBufferBytes(absl::Span<const char> buffer, const TableInfo& table);
 
-using VerifyTableFunction = bool (*)(const char* table, flatbuffers::Verifier& verifier);
+using VerifyTableFunction = bool (*)(const char* root, flatbuffers::Verifier& verifier);
 absl::Status VerifyTablePayload(absl::Span<const char> payload, VerifyTableFunction verify_table,
-                                std::string_view type_name, const VerifyLimits& limits);
+                                const TableInfo& table, const VerifyLimits& limits);
+
+template <GeneratedTable T>
+const TableInfo& InfoOf() {
+  static const TableInfo info = FindTable(T::GetFullyQualifiedName());
+  return info;
+}
 
 }  // namespace internal
 
@@ -63,12 +66,7 @@ template <typename T>
 struct Codec<T, std::enable_if_t<internal::GeneratedTable<T>>> {
   using View = const T*;
 
-  static ObjectType Type() {
-    static const ObjectType type = {internal::TypeIdOf(T::GetFullyQualifiedName()),
-                                    internal::TableFingerprint(T::GetFullyQualifiedName()),
-                                    Encoding::kFlatBuffer};
-    return type;
-  }
+  static ObjectType Type() { return internal::InfoOf<T>().type; }
   static std::string TypeName() { return T::GetFullyQualifiedName(); }
 
   // Source: a flatbuffers::DetachedBuffer or a finished flatbuffers::FlatBufferBuilder with a T as
@@ -76,7 +74,7 @@ struct Codec<T, std::enable_if_t<internal::GeneratedTable<T>>> {
   template <typename Buffer>
   requires requires(const Buffer& buffer) { internal::BytesOf(buffer); }
   static absl::StatusOr<size_t> EncodedSize(const Buffer& buffer) {
-    return internal::CheckedBufferBytes(internal::BytesOf(buffer), T::GetFullyQualifiedName());
+    return internal::CheckedBufferBytes(internal::BytesOf(buffer), internal::InfoOf<T>());
   }
   template <typename Buffer>
   requires requires(const Buffer& buffer) { internal::BytesOf(buffer); }
@@ -93,7 +91,7 @@ struct Codec<T, std::enable_if_t<internal::GeneratedTable<T>>> {
         [](const char* table, flatbuffers::Verifier& verifier) {
           return reinterpret_cast<const T*>(table)->Verify(verifier);
         },
-        T::GetFullyQualifiedName(), limits);
+        internal::InfoOf<T>(), limits);
   }
   // The object-API value, where flatc was asked to generate one.
   template <typename Table = T>
@@ -101,6 +99,14 @@ struct Codec<T, std::enable_if_t<internal::GeneratedTable<T>>> {
     typename Table::NativeTableType value;
     view->UnPackTo(&value);
     return value;
+  }
+
+  // What FlatBufferBuilder::Finish is to be given: the schema's file identifier, or null if it has
+  // none.
+  static const char* FileIdentifier() {
+    return internal::InfoOf<T>().file_identifier.empty()
+               ? nullptr
+               : internal::InfoOf<T>().file_identifier.c_str();
   }
 };
 
@@ -117,10 +123,10 @@ struct Codec<T, std::enable_if_t<internal::GeneratedObject<T>>> {
   static std::string TypeName() { return Codec<Table>::TypeName(); }
 
   static absl::StatusOr<size_t> EncodedSize(const T& value) {
-    return internal::CheckedPackedBytes(&value, &Pack, Table::GetFullyQualifiedName());
+    return internal::PackedBytes(&value, &Pack, internal::InfoOf<Table>());
   }
   static void Encode(const T& value, absl::Span<char> out) {
-    internal::PackInto(&value, &Pack, Table::GetFullyQualifiedName(), out);
+    internal::PackInto(&value, &Pack, internal::InfoOf<Table>(), out);
   }
   static View MakeView(absl::Span<const char> payload) { return Codec<Table>::MakeView(payload); }
   static absl::Status Verify(absl::Span<const char> payload, const VerifyLimits& limits = {}) {

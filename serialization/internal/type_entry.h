@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "serialization/internal/schema.h"
 #include "serialization/object_type.h"
@@ -20,11 +19,14 @@ ObjectType InternType(const std::string& name, Schema (*describe)());
 // Calls `intern` before the registry is asked for the first time. For initialisers of globals.
 void AnnounceType(void (*intern)());
 
-// The fingerprint of a table that flatc generated, if its schema was registered; otherwise 0.
-uint64_t TableFingerprint(std::string_view table_name);
-
-// The file identifier that the schema of the table asks for; empty for none or unknown.
-std::string TableFileIdentifier(std::string_view table_name);
+// What the program knows of a table that flatc generated.
+struct TableInfo {
+  const char* name = "";
+  ObjectType type;
+  std::string file_identifier;          // four characters, or none
+  const void* binary_schema = nullptr;  // null if it was not registered
+};
+TableInfo FindTable(const char* name);
 
 }  // namespace spillway::internal
 

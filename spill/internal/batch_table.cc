@@ -123,14 +123,14 @@ void BatchTable::PutBackDead(std::vector<std::unique_ptr<Batch>> batches) {
   }
 }
 
-std::vector<Batch*> BatchTable::PickVictims(uint64_t bytes_max, uint64_t records_max,
+std::vector<Batch*> BatchTable::PickVictims(bool durable, uint64_t bytes_max, uint64_t records_max,
                                             double live_share_max) const {
   const auto live_share = [](const Batch* batch) {
     return static_cast<double>(batch->live_bytes_) / static_cast<double>(batch->file_bytes_);
   };
   std::vector<Batch*> candidates;
   for (const auto& [first, batch] : batches_) {
-    if (batch->unmovable_ || batch->durable_ || batch->live_count_ == 0) continue;
+    if (batch->unmovable_ || batch->durable_ != durable || batch->live_count_ == 0) continue;
     if (live_share(batch.get()) < live_share_max) candidates.push_back(batch.get());
   }
   std::sort(candidates.begin(), candidates.end(),
@@ -139,6 +139,10 @@ std::vector<Batch*> BatchTable::PickVictims(uint64_t bytes_max, uint64_t records
   uint64_t bytes = 0;
   uint64_t records = 0;
   for (Batch* batch : candidates) {
+    // Chunks are copied as they are, so all in one file must be of one size.
+    if (!victims.empty() && batch->chunk_stride_bytes_ != victims.front()->chunk_stride_bytes_) {
+      continue;
+    }
     if (bytes + batch->live_bytes_ > bytes_max || records + batch->live_count_ > records_max) {
       // One victim is always taken: its copy may fill more than one batch.
       if (victims.empty()) victims.push_back(batch);

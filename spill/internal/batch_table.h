@@ -95,9 +95,9 @@ class BatchTable {
   void PutBackDead(std::vector<std::unique_ptr<Batch>> batches);
 
   // Batches whose live records together fit in `bytes_max` and `records_max`, the emptiest first.
-  // Only batches that are not durable and have a live share below `live_share_max` count. Empty if
+  // Only batches of the given kind that have a live share below `live_share_max` count. Empty if
   // copying them would free nothing.
-  std::vector<Batch*> PickVictims(uint64_t bytes_max, uint64_t records_max,
+  std::vector<Batch*> PickVictims(bool durable, uint64_t bytes_max, uint64_t records_max,
                                   double live_share_max) const;
 
   const absl::btree_map<SpillTicket, std::unique_ptr<Batch>>& batches() const { return batches_; }

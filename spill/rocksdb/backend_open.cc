@@ -123,7 +123,13 @@ absl::Status RocksDbBackend::RecoverDurable() {
   // The tickets of one file come one after the other, and files do too.
   std::map<SpillTicket, std::vector<DurableEntry>> entries_by_file;
   uint64_t lost = 0;
+  InlineUsage inline_usage;
   absl::Status status = ForEachDurable(database_.get(), [&](const DurableEntry& entry) {
+    if (entry.is_inline) {
+      ++inline_usage.live_records;
+      inline_usage.live_bytes += entry.disk_bytes;
+      return;
+    }
     auto file = files.upper_bound(entry.ticket);
     if (file == files.begin() || (--file)->second.last < entry.ticket) {
       ++lost;
@@ -152,7 +158,8 @@ absl::Status RocksDbBackend::RecoverDurable() {
       if (!live[i]) table_.Release(first + i, &dead);
     }
   }
-  held_bytes_peak_ = table_.held_bytes();
+  inline_usage_ = inline_usage;
+  held_bytes_peak_ = HeldBytes();
   return absl::OkStatus();
 }
 
@@ -173,37 +180,15 @@ void RocksDbBackend::SetRelocationListener(RelocationListener* listener) {
   listener_ = listener;
 }
 
-absl::Status RocksDbBackend::Scan(const std::function<void(const SpillScanEntry&)>& found) {
-  Operation operation(this);
-  if (!operation.admitted()) return absl::UnavailableError("the spill backend is closed");
-  return ForEachDurable(database_.get(), [&](const DurableEntry& entry) {
-    {
-      bool dead = false;
-      MutexLock lock(&mutex_);
-      Batch* batch = table_.Pin(entry.ticket);
-      if (batch == nullptr) return;  // released, or its file is missing
-      dead = table_.Unpin(batch);
-      CHECK(!dead);
-    }
-    SpillScanEntry scanned;
-    scanned.ticket = entry.ticket;
-    scanned.object_id = entry.header.object_id;
-    scanned.type = entry.header.type;
-    scanned.payload_bytes = entry.header.payload_bytes;
-    scanned.durable = true;
-    found(scanned);
-  });
-}
-
 SpillUsage RocksDbBackend::Usage() const {
   SpillUsage usage;
   usage.read_bytes = read_bytes_.load(std::memory_order_relaxed);
   usage.damaged_records = damaged_records_.load(std::memory_order_relaxed);
   MutexLock lock(&mutex_);
-  usage.live_bytes = table_.live_bytes();
-  usage.held_bytes = table_.held_bytes();
+  usage.live_bytes = table_.live_bytes() + inline_usage_.live_bytes;
+  usage.held_bytes = HeldBytes();
   usage.held_bytes_peak = held_bytes_peak_;
-  usage.live_records = table_.live_records();
+  usage.live_records = table_.live_records() + inline_usage_.live_records;
   usage.written_bytes = written_bytes_;
   usage.batches_written = batches_written_;
   usage.batches_dropped = batches_dropped_;

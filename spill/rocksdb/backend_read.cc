@@ -33,13 +33,13 @@ void RocksDbBackend::Read(absl::Span<const SpillRead> reads, std::vector<absl::S
 
   std::vector<ChunkRead> chunks;
   std::vector<Batch*> pinned;
+  std::vector<size_t> elsewhere;
   {
     MutexLock lock(&mutex_);
     for (size_t i : order) {
       Batch* batch = table_.Pin(reads[i].ticket);
       if (batch == nullptr) {
-        (*statuses)[i] =
-            absl::NotFoundError(absl::StrCat("no record has spill ticket ", reads[i].ticket));
+        elsewhere.push_back(i);
         continue;
       }
       pinned.push_back(batch);
@@ -49,6 +49,8 @@ void RocksDbBackend::Read(absl::Span<const SpillRead> reads, std::vector<absl::S
       }
     }
   }
+
+  for (size_t i : elsewhere) (*statuses)[i] = ReadInline(reads[i]);
 
   Mutex status_mutex;
   read_pool_->Run(chunks.size(), [&](size_t i) {
@@ -93,25 +95,29 @@ absl::Status RocksDbBackend::ReadChunk(const ChunkRead& chunk) {
     const absl::string_view record(value.data(), value.size());
     RecordHeader header;
     status = DecodeRecordHeader(record, &header);
-    if (status.ok()) status = CheckHeader(read, chunk, header);
+    if (status.ok())
+      status = CheckHeader(read, chunk.chunk_number, chunk.batch->chunk_stride_bytes(), header);
     if (status.ok()) {
       status = DecompressChunk(header.compression, record.substr(kRecordHeaderBytes), out);
     }
   } else {
     status = FromRocksDb(got, "RocksDB");
   }
-  if (status.ok()) return status;
-  return absl::Status(
-      status.code(), absl::StrCat("object ", read.object_id, " of ", read.out.size(),
-                                  " bytes cannot be restored", " (ticket ", read.ticket, ", chunk ",
-                                  chunk.chunk_number, "): ", status.message()));
+  return status.ok() ? status : RestoreError(read, chunk.chunk_number, status);
 }
 
-absl::Status RocksDbBackend::CheckHeader(const SpillRead& read, const ChunkRead& chunk,
-                                         const RecordHeader& header) const {
+absl::Status RocksDbBackend::RestoreError(const SpillRead& read, uint32_t chunk_number,
+                                          const absl::Status& cause) {
+  return absl::Status(cause.code(), absl::StrCat("object ", read.object_id, " of ", read.out.size(),
+                                                 " bytes cannot be restored (ticket ", read.ticket,
+                                                 ", chunk ", chunk_number, "): ", cause.message()));
+}
+
+absl::Status RocksDbBackend::CheckHeader(const SpillRead& read, uint32_t chunk_number,
+                                         uint32_t chunk_stride_bytes, const RecordHeader& header) {
   if (header.object_id == read.object_id && header.type == read.type &&
-      header.payload_bytes == read.out.size() && header.chunk_number == chunk.chunk_number &&
-      header.chunk_stride_bytes == chunk.batch->chunk_stride_bytes()) {
+      header.payload_bytes == read.out.size() && header.chunk_number == chunk_number &&
+      header.chunk_stride_bytes == chunk_stride_bytes) {
     return absl::OkStatus();
   }
   return absl::DataLossError(absl::StrCat(
@@ -129,12 +135,17 @@ void RocksDbBackend::Release(SpillTicket ticket) {
   MutexLock lock(&mutex_);
   if (closing_ || options_.read_only) return;
   Batch* batch = table_.Pin(ticket);
-  if (batch == nullptr) return;
+  if (batch == nullptr) {
+    // It may stand in the index; the reclaim thread looks. It was never given out if it is beyond
+    // this.
+    if (ticket != kNoTicket && ticket < next_ticket_) QueueRelease(ticket);
+    return;
+  }
   const bool durable = batch->durable();
   bool dead = false;
   table_.Release(ticket, &dead);
   dead = table_.Unpin(batch);
-  if (durable) releases_to_commit_.push_back(ticket);
+  if (durable) QueueRelease(ticket);
   nothing_to_move_ = false;
   if (dead || HasReclaimWork()) reclaim_wanted_.Signal();
 }

@@ -7,7 +7,6 @@
 #include "absl/time/time.h"
 #include "glog/logging.h"
 #include "spill/rocksdb/backend_impl.h"
-#include "spill/rocksdb/durable_index.h"
 
 namespace spillway::internal {
 namespace {
@@ -33,12 +32,19 @@ void RocksDbBackend::Write(absl::Span<const SpillRecord> records,
     for (SpillResult& result : *results) result.status = refusal;
     return;
   }
+  std::vector<size_t> small_durable;
+  for (size_t i = 0; i < records.size(); ++i) {
+    CHECK_NE(records[i].object_id, 0u) << "a record to be spilled has no object id";
+    if (!records[i].name.empty()) (*results)[i].status = CheckName(records[i].name);
+    if ((*results)[i].status.ok() && IsInline(records[i])) small_durable.push_back(i);
+  }
+  if (!small_durable.empty()) WriteInline(records, small_durable, results);
   for (const bool durable : {false, true}) {
     std::vector<size_t> batch;
     uint64_t batch_bytes = 0;
     for (size_t i = 0; i < records.size(); ++i) {
-      if (records[i].durable != durable) continue;
-      CHECK_NE(records[i].object_id, 0u) << "a record to be spilled has no object id";
+      if (records[i].durable != durable || IsInline(records[i])) continue;
+      if (!(*results)[i].status.ok()) continue;
       const uint64_t bytes = records[i].payload.size();
       if (!batch.empty() && batch_bytes + bytes > options_.max_batch_bytes) {
         WriteBatch(records, batch, results);
@@ -92,14 +98,17 @@ void RocksDbBackend::WriteBatch(absl::Span<const SpillRecord> records,
 void RocksDbBackend::AddBatch(std::unique_ptr<Batch> batch, bool live) {
   const SpillTicket first = batch->first_ticket();
   const SpillTicket last = batch->last_ticket();
+  const bool durable = batch->durable();
   MutexLock lock(&mutex_);
   table_.Add(std::move(batch));
-  held_bytes_peak_ = std::max(held_bytes_peak_, table_.held_bytes());
+  held_bytes_peak_ = std::max(held_bytes_peak_, HeldBytes());
   nothing_to_move_ = false;
   // Otherwise it is in the database, but nobody is told of it.
   for (SpillTicket ticket = first; !live && ticket <= last; ++ticket) {
     bool dead = false;
     table_.Release(ticket, &dead);
+    // A commit that failed may all the same be on disk.
+    if (durable) QueueRelease(ticket);
   }
   if (HasReclaimWork()) reclaim_wanted_.Signal();
 }
@@ -121,28 +130,13 @@ absl::Status RocksDbBackend::BuildAndIngest(absl::Span<const SpillRecord> record
   if (!status.ok()) return status;
   *batch = std::make_unique<Batch>(first_ticket, plan_.chunk_stride_bytes, durable,
                                    builder.file_bytes(), builder.disk_bytes());
-  return durable ? CommitDurable(records, indexes, **batch) : absl::OkStatus();
-}
-
-absl::Status RocksDbBackend::CommitDurable(absl::Span<const SpillRecord> records,
-                                           absl::Span<const size_t> indexes, const Batch& batch) {
-  rocksdb::WriteBatch update;
+  if (!durable) return absl::OkStatus();
+  std::vector<DurableEntry> entries;
   for (size_t i = 0; i < indexes.size(); ++i) {
-    const SpillRecord& record = records[indexes[i]];
-    DurableEntry entry;
-    entry.ticket = batch.first_ticket() + i;
-    entry.disk_bytes = batch.disk_bytes(entry.ticket);
-    entry.header.object_id = record.object_id;
-    entry.header.type = record.type;
-    entry.header.durable = true;
-    entry.header.payload_bytes = record.payload.size();
-    entry.header.chunk_stride_bytes = batch.chunk_stride_bytes();
-    entry.header.chunk_count =
-        ChunkCount(entry.header.payload_bytes, entry.header.chunk_stride_bytes);
-    entry.header.stored_bytes = static_cast<uint32_t>(entry.header.chunk_bytes());
-    PutDurable(entry, &update);
+    entries.push_back(EntryOf(records[indexes[i]], first_ticket + i, plan_.chunk_stride_bytes));
+    entries.back().disk_bytes = (*batch)->disk_bytes(first_ticket + i);
   }
-  return FromRocksDb(database_->Commit(&update), "cannot commit durable records");
+  return CommitEntries(records, indexes, entries);
 }
 
 SpillTicket RocksDbBackend::TakeTickets(uint64_t count) {
@@ -190,9 +184,13 @@ absl::Status RocksDbBackend::ReserveSpace(uint64_t bytes, uint64_t spare_bytes,
   return absl::OkStatus();
 }
 
+uint64_t RocksDbBackend::HeldBytes() const {
+  return table_.held_bytes() + inline_usage_.live_bytes + inline_usage_.dead_bytes;
+}
+
 bool RocksDbBackend::OverLimit(uint64_t bytes) const {
   return options_.spill_limit_bytes != 0 &&
-         table_.held_bytes() + reserved_bytes_ + bytes > options_.spill_limit_bytes;
+         HeldBytes() + reserved_bytes_ + bytes > options_.spill_limit_bytes;
 }
 
 RocksDbBackend::SpaceReservation::~SpaceReservation() {

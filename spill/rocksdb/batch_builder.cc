@@ -34,9 +34,10 @@ BatchBuilder::BatchBuilder(SpillDatabase* database, BuilderBuffers* buffers,
 
 BatchBuilder::~BatchBuilder() {
   writer_.reset();
-  if (ingested_) return;
+  // Also what the database should have moved but could only link: a second name would keep the
+  // space of a file that is dropped.
   if (unlink(path_.c_str()) != 0 && errno != ENOENT) {
-    PLOG(WARNING) << "cannot remove the unfinished batch " << path_;
+    PLOG(WARNING) << "cannot remove " << path_;
   }
 }
 
@@ -105,7 +106,6 @@ absl::Status BatchBuilder::Ingest(bool durable) {
   CHECK(!failed_) << "a batch builder is used after it failed";
   writer_.reset();
   const rocksdb::Status status = database_->Ingest(durable, path_);
-  ingested_ = status.ok();
   return FromRocksDb(status, "cannot take a batch into the database");
 }
 

@@ -65,7 +65,6 @@ class BatchBuilder {
   std::unique_ptr<rocksdb::SstFileWriter> writer_;
   std::vector<uint64_t> disk_bytes_;
   uint64_t file_bytes_ = 0;
-  bool ingested_ = false;
   bool failed_ = false;
 };
 

@@ -1,60 +1,164 @@
 #include "spill/rocksdb/durable_index.h"
 
-#include <string>
+#include <cstring>
 
-#include "absl/strings/string_view.h"
+#include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 
 namespace spillway::internal {
 namespace {
 
-constexpr char kPrefix = 'o';
-constexpr size_t kKeyBytes = 9;
-constexpr size_t kValueBytes = kRecordHeaderBytes + 8;
+constexpr char kRecordPrefix = 'o';
+constexpr char kObjectPrefix = 'i';
+constexpr char kNamePrefix = 'n';
+constexpr size_t kNumberBytes = 8;
+constexpr size_t kKeyBytes = 1 + kNumberBytes;
 
-std::string Key(SpillTicket ticket) {
-  std::string key(kKeyBytes, kPrefix);
-  for (size_t i = 0; i < 8; ++i) key[1 + i] = static_cast<char>(ticket >> (56 - 8 * i));
+// Of a record's value.
+constexpr size_t kKindAt = 0;
+constexpr size_t kDiskBytesAt = 1;
+constexpr size_t kHeaderAt = kDiskBytesAt + kNumberBytes;
+constexpr size_t kPayloadAt = kHeaderAt + kRecordHeaderBytes;
+constexpr char kKindFile = 0;
+constexpr char kKindInline = 1;
+
+void PutLittleEndian(uint64_t number, char* out) {
+  for (size_t i = 0; i < kNumberBytes; ++i) out[i] = static_cast<char>(number >> (8 * i));
+}
+
+uint64_t GetLittleEndian(const char* in) {
+  uint64_t number = 0;
+  for (size_t i = kNumberBytes; i-- > 0;) number = number << 8 | static_cast<uint8_t>(in[i]);
+  return number;
+}
+
+std::string NumberKey(char prefix, uint64_t number) {
+  std::string key(kKeyBytes, prefix);
+  for (size_t i = 0; i < kNumberBytes; ++i) key[1 + i] = static_cast<char>(number >> (56 - 8 * i));
   return key;
 }
 
-bool Parse(absl::string_view key, absl::string_view value, DurableEntry* entry) {
-  if (key.size() != kKeyBytes || value.size() != kValueBytes) return false;
-  entry->ticket = 0;
-  entry->disk_bytes = 0;
-  for (size_t i = 1; i < kKeyBytes; ++i) {
-    entry->ticket = entry->ticket << 8 | static_cast<uint8_t>(key[i]);
+uint64_t NumberOfKey(absl::string_view key) {
+  uint64_t number = 0;
+  for (size_t i = 1; i < kKeyBytes; ++i) number = number << 8 | static_cast<uint8_t>(key[i]);
+  return number;
+}
+
+std::string NameKey(absl::string_view name) {
+  return absl::StrCat(absl::string_view(&kNamePrefix, 1), name);
+}
+
+std::string NumberValue(uint64_t number) {
+  std::string value(kNumberBytes, '\0');
+  PutLittleEndian(number, value.data());
+  return value;
+}
+
+bool ParseRecord(absl::string_view key, absl::string_view value, DurableEntry* entry) {
+  if (key.size() != kKeyBytes || value.size() < kPayloadAt) return false;
+  const char kind = value[kKindAt];
+  if (kind != kKindFile && kind != kKindInline) return false;
+  entry->ticket = NumberOfKey(key);
+  entry->disk_bytes = GetLittleEndian(value.data() + kDiskBytesAt);
+  entry->is_inline = kind == kKindInline;
+  const absl::string_view record = value.substr(kHeaderAt);
+  if (!entry->is_inline) {
+    return value.size() == kPayloadAt && DecodeRecordHeaderOnly(record, &entry->header).ok();
   }
-  for (size_t i = kValueBytes; i-- > kRecordHeaderBytes;) {
-    entry->disk_bytes = entry->disk_bytes << 8 | static_cast<uint8_t>(value[i]);
+  entry->inline_payload = value.substr(kPayloadAt);
+  return DecodeRecordHeader(record, &entry->header).ok();
+}
+
+absl::StatusOr<uint64_t> FindNumber(SpillDatabase* database, const std::string& key,
+                                    absl::string_view what) {
+  std::string value;
+  const rocksdb::Status status = database->GetIndexed(key, &value);
+  if (status.IsNotFound()) return absl::NotFoundError(absl::StrCat(what, " is not there"));
+  if (!status.ok()) return FromRocksDb(status, what);
+  if (value.size() != kNumberBytes) {
+    return absl::DataLossError(absl::StrCat("the index entry of ", what, " is damaged"));
   }
-  return DecodeRecordHeaderOnly(value, &entry->header).ok();
+  return GetLittleEndian(value.data());
 }
 
 }  // namespace
 
 void PutDurable(const DurableEntry& entry, rocksdb::WriteBatch* update) {
-  std::string value(kValueBytes, '\0');
-  EncodeRecordHeader(entry.header, value.data());
-  for (size_t i = 0; i < 8; ++i) {
-    value[kRecordHeaderBytes + i] = static_cast<char>(entry.disk_bytes >> (8 * i));
-  }
-  update->Put(Key(entry.ticket), value);
+  std::string value(kPayloadAt, '\0');
+  value[kKindAt] = entry.is_inline ? kKindInline : kKindFile;
+  PutLittleEndian(entry.disk_bytes, value.data() + kDiskBytesAt);
+  EncodeRecordHeader(entry.header, value.data() + kHeaderAt);
+  absl::StrAppend(&value, entry.inline_payload);
+  update->Put(NumberKey(kRecordPrefix, entry.ticket), value);
+  update->Put(NumberKey(kObjectPrefix, entry.header.object_id), NumberValue(entry.ticket));
 }
 
-void DeleteDurable(SpillTicket ticket, rocksdb::WriteBatch* update) { update->Delete(Key(ticket)); }
+void DeleteDurable(SpillDatabase* database, SpillTicket ticket, rocksdb::WriteBatch* update) {
+  std::string storage;
+  const absl::StatusOr<DurableEntry> entry = FindDurable(database, ticket, &storage);
+  if (entry.ok()) {
+    const uint64_t id = entry->header.object_id;
+    const absl::StatusOr<SpillTicket> current = FindDurableTicket(database, id);
+    if (current.ok() && *current == ticket) update->Delete(NumberKey(kObjectPrefix, id));
+  }
+  update->Delete(NumberKey(kRecordPrefix, ticket));
+}
+
+void PutName(absl::string_view name, uint64_t object_id, rocksdb::WriteBatch* update) {
+  update->Put(NameKey(name), NumberValue(object_id));
+}
+
+void DeleteName(absl::string_view name, rocksdb::WriteBatch* update) {
+  update->Delete(NameKey(name));
+}
+
+absl::StatusOr<DurableEntry> FindDurable(SpillDatabase* database, SpillTicket ticket,
+                                         std::string* storage) {
+  const std::string key = NumberKey(kRecordPrefix, ticket);
+  const rocksdb::Status status = database->GetIndexed(key, storage);
+  if (status.IsNotFound()) {
+    return absl::NotFoundError(absl::StrCat("no record has spill ticket ", ticket));
+  }
+  if (!status.ok()) return FromRocksDb(status, absl::StrCat("durable record ", ticket));
+  DurableEntry entry;
+  if (!ParseRecord(key, *storage, &entry)) {
+    return absl::DataLossError(absl::StrCat("the durable record ", ticket, " is damaged"));
+  }
+  return entry;
+}
+
+absl::StatusOr<SpillTicket> FindDurableTicket(SpillDatabase* database, uint64_t object_id) {
+  return FindNumber(database, NumberKey(kObjectPrefix, object_id),
+                    absl::StrCat("durable object ", object_id));
+}
+
+absl::StatusOr<uint64_t> FindDurableName(SpillDatabase* database, absl::string_view name) {
+  return FindNumber(database, NameKey(name), absl::StrCat("name '", name, "'"));
+}
 
 absl::Status ForEachDurable(SpillDatabase* database,
                             const std::function<void(const DurableEntry&)>& found) {
   return database->ForEachIndexed(
-      absl::string_view(&kPrefix, 1), [&](absl::string_view key, absl::string_view value) {
+      absl::string_view(&kRecordPrefix, 1), [&](absl::string_view key, absl::string_view value) {
         DurableEntry entry;
-        if (Parse(key, value, &entry)) {
+        if (ParseRecord(key, value, &entry)) {
           found(entry);
         } else {
           LOG(ERROR) << "the spill database holds a damaged index entry of " << value.size()
                      << " bytes; the object it stands for is lost";
         }
+        return true;
+      });
+}
+
+absl::Status ForEachName(SpillDatabase* database, absl::string_view prefix,
+                         const std::function<bool(absl::string_view name, uint64_t id)>& found) {
+  return database->ForEachIndexed(
+      NameKey(prefix), [&](absl::string_view key, absl::string_view value) {
+        if (value.size() == kNumberBytes) {
+          return found(key.substr(1), GetLittleEndian(value.data()));
+        }
+        LOG(ERROR) << "what the name '" << key.substr(1) << "' is bound to is damaged";
         return true;
       });
 }

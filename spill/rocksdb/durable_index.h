@@ -1,16 +1,23 @@
-// Which durable records are live: one entry per record in the database's indexed column family. An
-// entry is written after the record's file is safe and before the write is acknowledged; its
-// removal is what ends a durable record.
+// The database's record of what is durable, in its column family with a log.
 //
-//   key    'o', then the ticket as 8 bytes, big-endian
-//   value  the record's header of chunk 0 (64 bytes), its bytes on disk (8 bytes, little-endian)
+//   'o' ticket  ->  kind, bytes on disk, header, payload    a durable record
+//   'i' id      ->  ticket                                  where an object's durable record is
+//   'n' name    ->  id                                      what a name is bound to
+//
+// A record's entry is written after its file is safe and before the write is acknowledged; its
+// removal ends the record. Small records have their payload in the entry (kind 1) and need no file
+// (kind 0). Tickets and ids in keys are big-endian, so that keys sort as they do; all else is
+// little-endian.
 #ifndef SPILLWAY_SPILL_ROCKSDB_DURABLE_INDEX_H_
 #define SPILLWAY_SPILL_ROCKSDB_DURABLE_INDEX_H_
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "rocksdb/write_batch.h"
 #include "serialization/record.h"
 #include "spill/rocksdb/spill_database.h"
@@ -20,16 +27,33 @@ namespace spillway::internal {
 
 struct DurableEntry {
   SpillTicket ticket = kNoTicket;
-  RecordHeader header;  // of chunk 0
   uint64_t disk_bytes = 0;
+  RecordHeader header;  // of chunk 0
+  // Whether the payload stands in the entry, and if so its bytes as stored; valid as long as the
+  // value that was parsed.
+  bool is_inline = false;
+  absl::string_view inline_payload;
 };
 
 void PutDurable(const DurableEntry& entry, rocksdb::WriteBatch* update);
-void DeleteDurable(SpillTicket ticket, rocksdb::WriteBatch* update);
+// What leads from its object to it goes too.
+void DeleteDurable(SpillDatabase* database, SpillTicket ticket, rocksdb::WriteBatch* update);
+
+void PutName(absl::string_view name, uint64_t object_id, rocksdb::WriteBatch* update);
+void DeleteName(absl::string_view name, rocksdb::WriteBatch* update);
+
+// NotFound; DataLoss. `storage` holds the bytes that the entry refers to.
+absl::StatusOr<DurableEntry> FindDurable(SpillDatabase* database, SpillTicket ticket,
+                                         std::string* storage);
+absl::StatusOr<SpillTicket> FindDurableTicket(SpillDatabase* database, uint64_t object_id);
+absl::StatusOr<uint64_t> FindDurableName(SpillDatabase* database, absl::string_view name);
 
 // In ticket order. Entries that are damaged are logged and left out.
 absl::Status ForEachDurable(SpillDatabase* database,
                             const std::function<void(const DurableEntry&)>& found);
+// In byte order, until `found` returns false.
+absl::Status ForEachName(SpillDatabase* database, absl::string_view prefix,
+                         const std::function<bool(absl::string_view name, uint64_t id)>& found);
 
 }  // namespace spillway::internal
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "rocksdb/convenience.h"
+#include "rocksdb/listener.h"
 #include "rocksdb/table.h"
 #include "spill/rocksdb/logger.h"
 #include "spill/rocksdb/record_key.h"
@@ -22,6 +23,21 @@ constexpr char kDurableName[] = "durable";
 // Random reads of small records fetch one block each, so blocks are small; a record that is larger
 // has a block of its own.
 constexpr size_t kBlockBytes = 4096;
+
+// After a change of the database that failed, RocksDB refuses all others until it has recovered;
+// and in this release, a recovery that succeeds leaves it in a state in which the next ingestion
+// ends the process. No such state is needed here: a failed change has changed nothing, whoever
+// asked for it hears of it, and the next one begins a new manifest.
+class IgnoreBackgroundErrors final : public rocksdb::EventListener {
+ public:
+  void OnBackgroundError(rocksdb::BackgroundErrorReason, rocksdb::Status* error) override {
+    *error = rocksdb::Status::OK();
+  }
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
 
 rocksdb::BlockBasedTableOptions TableOptions() {
   rocksdb::BlockBasedTableOptions table;
@@ -71,6 +87,7 @@ rocksdb::DBOptions DatabaseOptions(const SpillDatabaseOptions& options, const Me
   database.create_if_missing = !options.read_only;
   database.create_missing_column_families = !options.read_only;
   database.info_log = std::make_shared<RocksDbLogger>();
+  database.listeners.push_back(std::make_shared<IgnoreBackgroundErrors>());
   // Otherwise one damaged or missing file would make all the others unreadable.
   database.paranoid_checks = false;
   database.skip_stats_update_on_db_open = true;
@@ -115,6 +132,7 @@ absl::StatusOr<std::unique_ptr<SpillDatabase>> SpillDatabase::Open(
   SpillFileSystemOptions file_system_options;
   file_system_options.building_path = options.building_path;
   file_system_options.file_buffer_bytes = plan.file_buffer_bytes;
+  file_system_options.block_bytes_max = plan.chunk_stride_bytes + 2 * kBlockBytes;
   file_system_options.direct_io = options.direct_io;
   file_system_options.ephemeral = options.ephemeral;
   file_system_options.hook = options.hook;
@@ -177,13 +195,28 @@ SpillDatabase::~SpillDatabase() {
 }
 
 void SpillDatabase::ResumeAfterFailure() {
-  if (!change_failed_.load(std::memory_order_acquire)) return;
-  if (database_->Resume().ok()) change_failed_.store(false, std::memory_order_release);
+  if (!change_failed_.exchange(false)) return;
+  // The failure has turned them off, perhaps more than once.
+  database_->EnableFileDeletions(/*force=*/true).PermitUncheckedError();
 }
 
 rocksdb::Status SpillDatabase::NoteChange(rocksdb::Status status) {
-  if (!status.ok()) change_failed_.store(true, std::memory_order_release);
+  if (!status.ok()) change_failed_.store(true);
   return status;
+}
+
+rocksdb::Status SpillDatabase::RenewLogAfterFailure() {
+  if (!commit_failed_.load()) return rocksdb::Status::OK();
+  MutexLock lock(&log_mutex_);
+  if (!commit_failed_.load()) return rocksdb::Status::OK();
+  // A flush begins a new log and makes the old one unnecessary, but only if there is something to
+  // flush.
+  rocksdb::WriteOptions unlogged;
+  unlogged.disableWAL = true;
+  rocksdb::Status status = database_->Put(unlogged, default_.get(), "log", "renewed");
+  if (status.ok()) status = database_->Flush(rocksdb::FlushOptions(), default_.get());
+  if (status.ok()) commit_failed_.store(false);
+  return NoteChange(status);
 }
 
 rocksdb::Status SpillDatabase::Ingest(bool durable, const std::string& path) {
@@ -258,7 +291,23 @@ rocksdb::Status SpillDatabase::Commit(rocksdb::WriteBatch* update) {
   options.sync = !ephemeral_;
   options.disableWAL = ephemeral_;
   ResumeAfterFailure();
-  return NoteChange(database_->Write(options, update));
+  rocksdb::Status status = RenewLogAfterFailure();
+  if (!status.ok()) return status;
+  status = NoteChange(database_->Write(options, update));
+  if (!status.ok()) commit_failed_.store(true);
+  return status;
+}
+
+rocksdb::Status SpillDatabase::CompactIndex() {
+  ResumeAfterFailure();
+  // The log goes with the flush; deletions and what they hide go with the compaction.
+  rocksdb::Status status = database_->Flush(rocksdb::FlushOptions(), default_.get());
+  if (status.ok()) {
+    rocksdb::CompactRangeOptions options;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+    status = database_->CompactRange(options, default_.get(), nullptr, nullptr);
+  }
+  return NoteChange(status);
 }
 
 rocksdb::Status SpillDatabase::GetIndexed(const rocksdb::Slice& key, std::string* value) {

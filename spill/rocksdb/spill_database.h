@@ -19,6 +19,7 @@
 #include "rocksdb/db.h"
 #include "rocksdb/options.h"
 #include "rocksdb/write_batch.h"
+#include "serialization/mutex.h"
 #include "spill/internal/memory_plan.h"
 #include "spill/rocksdb/spill_file_system.h"
 #include "spill/spill_backend.h"
@@ -79,6 +80,8 @@ class SpillDatabase {
   };
   std::vector<FileInfo> ListFiles(bool durable);
 
+  // Rewrites "default" without what is dead in it.
+  rocksdb::Status CompactIndex();
   // Applies the update to "default", synced. Concurrent calls share a sync.
   rocksdb::Status Commit(rocksdb::WriteBatch* update);
   rocksdb::Status GetIndexed(const rocksdb::Slice& key, std::string* value);
@@ -94,9 +97,11 @@ class SpillDatabase {
  private:
   SpillDatabase() = default;
 
-  // RocksDB refuses all changes after one that failed, until it is told to go on.
+  // Repairs what a change that failed has left behind; called before each change.
   void ResumeAfterFailure();
   rocksdb::Status NoteChange(rocksdb::Status status);
+  // Begins a new log if the last one may end in half a record: recovery would stop there.
+  rocksdb::Status RenewLogAfterFailure() ABSL_LOCKS_EXCLUDED(log_mutex_);
 
   rocksdb::ColumnFamilyHandle* family(bool durable) const {
     return durable ? durable_.get() : scratch_.get();
@@ -106,6 +111,8 @@ class SpillDatabase {
   std::unique_ptr<rocksdb::Env> env_;
   bool ephemeral_ = false;
   std::atomic<bool> change_failed_{false};
+  std::atomic<bool> commit_failed_{false};
+  Mutex log_mutex_;  // held while the log is renewed
   rocksdb::Options builder_options_;
   rocksdb::EnvOptions builder_env_options_;
 

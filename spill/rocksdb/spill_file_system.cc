@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -23,7 +25,11 @@ class OtherFile final : public rocksdb::FSWritableFileOwnerWrapper {
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                            rocksdb::IODebugContext* debug) override {
     rocksdb::IOStatus status = BeginWrite(data);
-    return status.ok() ? FSWritableFileOwnerWrapper::Append(data, options, debug) : status;
+    if (status.ok()) return FSWritableFileOwnerWrapper::Append(data, options, debug);
+    // A write that fails may have got part of the way.
+    FSWritableFileOwnerWrapper::Append(rocksdb::Slice(data.data(), data.size() / 2), options, debug)
+        .PermitUncheckedError();
+    return status;
   }
   rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
                            const rocksdb::DataVerificationInfo& verification,
@@ -103,6 +109,64 @@ class HookedFile final : public rocksdb::FSRandomAccessFileOwnerWrapper {
   const FileOperationHook hook_;
 };
 
+// A finished batch while the database takes it in. RocksDB then looks at the two ends of the file
+// without asking whether that worked: an I/O error there would end the process, or go unnoticed and
+// lose the batch. So both ends are read when the file is opened, where an error is heeded.
+class FileEnds final : public rocksdb::FSRandomAccessFileOwnerWrapper {
+ public:
+  explicit FileEnds(std::unique_ptr<rocksdb::FSRandomAccessFile> file)
+      : FSRandomAccessFileOwnerWrapper(std::move(file)) {}
+
+  rocksdb::IOStatus Load(uint64_t file_bytes, uint64_t end_bytes) {
+    const uint64_t head_bytes = std::min(file_bytes, end_bytes);
+    const uint64_t tail_bytes = std::min(file_bytes - head_bytes, end_bytes + file_bytes / 256);
+    rocksdb::IOStatus status = LoadPiece(0, head_bytes, &head_);
+    if (status.ok()) status = LoadPiece(file_bytes - tail_bytes, tail_bytes, &tail_);
+    return status;
+  }
+
+  rocksdb::IOStatus Read(uint64_t offset, size_t count, const rocksdb::IOOptions& options,
+                         rocksdb::Slice* result, char* scratch,
+                         rocksdb::IODebugContext* debug) const override {
+    for (const Piece* piece : {&head_, &tail_}) {
+      if (offset < piece->offset || offset + count > piece->offset + piece->bytes.size()) continue;
+      std::memcpy(scratch, piece->bytes.data() + (offset - piece->offset), count);
+      *result = rocksdb::Slice(scratch, count);
+      return rocksdb::IOStatus::OK();
+    }
+    return FSRandomAccessFileOwnerWrapper::Read(offset, count, options, result, scratch, debug);
+  }
+
+  // RocksDB must not read around the cached ends.
+  bool use_direct_io() const override { return false; }
+  rocksdb::IOStatus Prefetch(uint64_t, size_t, const rocksdb::IOOptions&,
+                             rocksdb::IODebugContext*) override {
+    return rocksdb::IOStatus::NotSupported();
+  }
+
+ private:
+  struct Piece {
+    uint64_t offset = 0;
+    std::string bytes;
+  };
+
+  rocksdb::IOStatus LoadPiece(uint64_t offset, uint64_t count, Piece* piece) {
+    piece->offset = offset;
+    piece->bytes.resize(count);
+    if (count == 0) return rocksdb::IOStatus::OK();
+    rocksdb::Slice got;
+    rocksdb::IOStatus status = FSRandomAccessFileOwnerWrapper::Read(
+        offset, count, rocksdb::IOOptions(), &got, piece->bytes.data(), nullptr);
+    if (status.ok() && got.size() != count) {
+      status = rocksdb::IOStatus::IOError("a batch is shorter on disk than it was written");
+    }
+    return status;
+  }
+
+  Piece head_;
+  Piece tail_;
+};
+
 class UnsyncedDirectory final : public rocksdb::FSDirectory {
  public:
   rocksdb::IOStatus Fsync(const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
@@ -175,10 +239,22 @@ rocksdb::IOStatus SpillFileSystem::NewRandomAccessFile(
     std::unique_ptr<rocksdb::FSRandomAccessFile>* file, rocksdb::IODebugContext* debug) {
   rocksdb::IOStatus status = Ask("open", path);
   if (!status.ok()) return status;
-  status = FileSystemWrapper::NewRandomAccessFile(path, options, file, debug);
+  const bool is_batch_to_ingest = absl::StartsWith(path, options_.building_path);
+  rocksdb::FileOptions file_options = options;
+  if (is_batch_to_ingest) file_options.use_direct_reads = false;
+  std::unique_ptr<rocksdb::FSRandomAccessFile> opened;
+  status = FileSystemWrapper::NewRandomAccessFile(path, file_options, &opened, debug);
   if (status.ok() && options_.hook) {
-    *file = std::make_unique<HookedFile>(std::move(*file), path, options_.hook);
+    opened = std::make_unique<HookedFile>(std::move(opened), path, options_.hook);
   }
+  if (status.ok() && is_batch_to_ingest) {
+    uint64_t file_bytes = 0;
+    status = GetFileSize(path, rocksdb::IOOptions(), &file_bytes, debug);
+    auto ends = std::make_unique<FileEnds>(std::move(opened));
+    if (status.ok()) status = ends->Load(file_bytes, options_.block_bytes_max);
+    opened = std::move(ends);
+  }
+  if (status.ok()) *file = std::move(opened);
   return status;
 }
 
@@ -201,6 +277,17 @@ rocksdb::IOStatus SpillFileSystem::DeleteFile(const std::string& path,
                                               rocksdb::IODebugContext* debug) {
   rocksdb::IOStatus status = Ask("delete", path);
   return status.ok() ? FileSystemWrapper::DeleteFile(path, options, debug) : status;
+}
+
+rocksdb::IOStatus SpillFileSystem::LockFile(const std::string& path,
+                                            const rocksdb::IOOptions& options,
+                                            rocksdb::FileLock** lock,
+                                            rocksdb::IODebugContext* debug) {
+  rocksdb::IOStatus status = FileSystemWrapper::LockFile(path, options, lock, debug);
+  if (status.ok() && chmod(path.c_str(), 0600) != 0) {
+    return rocksdb::IOStatus::IOError("cannot set the mode of", path);
+  }
+  return status;
 }
 
 }  // namespace spillway::internal

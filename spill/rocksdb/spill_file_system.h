@@ -20,6 +20,7 @@ namespace spillway::internal {
 struct SpillFileSystemOptions {
   std::string building_path;  // files below it are batches under construction
   size_t file_buffer_bytes = 1 << 20;
+  size_t block_bytes_max = 1 << 20;  // of a block of records
   bool direct_io = true;
   bool ephemeral = false;  // nothing is synced
   FileOperationHook hook;  // may be empty
@@ -54,6 +55,9 @@ class SpillFileSystem final : public rocksdb::FileSystemWrapper {
                              rocksdb::IODebugContext* debug) override;
   rocksdb::IOStatus DeleteFile(const std::string& path, const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* debug) override;
+
+  rocksdb::IOStatus LockFile(const std::string& path, const rocksdb::IOOptions& options,
+                             rocksdb::FileLock** lock, rocksdb::IODebugContext* debug) override;
 
   uint64_t written_bytes() const { return written_bytes_.load(std::memory_order_relaxed); }
 
