@@ -53,7 +53,7 @@ constexpr double kPolicyBytesPerSlotMax = 24;
 // Ends the program: the command line asks for something that cannot be.
 [[noreturn]] void Die(const std::string& message) {
   std::cerr << "eviction_benchmark: " << message << "\n";
-  std::exit(EXIT_FAILURE);
+  std::exit(EXIT_FAILURE);  // NOLINT(concurrency-mt-unsafe)
 }
 
 struct Cell {
@@ -68,7 +68,7 @@ struct Cell {
 std::vector<std::string> TraceFiles() {
   std::vector<std::string> files = absl::StrSplit(FLAGS_trace, ',', absl::SkipEmpty());
   std::string folder = FLAGS_trace_dir;
-  const char* of_environment = std::getenv("SPILLWAY_TRACE_DIR");
+  const char* of_environment = std::getenv("SPILLWAY_TRACE_DIR");  // NOLINT(concurrency-mt-unsafe)
   if (folder.empty() && files.empty() && of_environment != nullptr) folder = of_environment;
   if (folder.empty()) return files;
   std::error_code error;
@@ -247,7 +247,8 @@ void AddResults(const std::vector<Trace>& traces, const std::vector<Cell>& cells
   for (const std::string& policy : policies) {
     if (policy == "lru") continue;
     const bool ours = policy == "cost";
-    add_ratio(policy + "_geomean_vs_lru" + suffix, Geomean(cells, policy), ours ? kGeomeanMax : 0);
+    add_ratio(absl::StrCat(policy, "_geomean_vs_lru", suffix), Geomean(cells, policy),
+              ours ? kGeomeanMax : 0);
   }
   if (std::find(policies.begin(), policies.end(), "cost") == policies.end()) return;
   double worst = 0;

@@ -23,7 +23,7 @@ namespace {
 constexpr std::string_view kMagic = "OBJTRC01";
 constexpr std::string_view kZstdMagic = "\x28\xb5\x2f\xfd";
 constexpr uint32_t kFlagTimes = 1;
-constexpr size_t kBlockBytes = 256 * 1024;
+constexpr size_t kBlockBytes = size_t{256} * 1024;
 constexpr size_t kLineBytesMax = 4096;
 constexpr uint64_t kObjectsMax = 0xfffffffeu;
 
@@ -43,7 +43,7 @@ Source SourceOf(std::FILE* file) {
   return [file](char* out, size_t bytes_max) -> absl::StatusOr<size_t> {
     const size_t taken = std::fread(out, 1, bytes_max, file);
     if (taken == 0 && std::ferror(file)) {
-      return absl::UnknownError(absl::StrCat("reading failed: ", std::strerror(errno)));
+      return absl::ErrnoToStatus(errno, "reading failed");
     }
     return taken;
   };
@@ -55,7 +55,7 @@ Source Concatenated(std::string head, Source rest) {
              char* out, size_t bytes_max) mutable -> absl::StatusOr<size_t> {
     if (offset == head.size()) return rest(out, bytes_max);
     const size_t taken = std::min(bytes_max, head.size() - offset);
-    std::memcpy(out, head.data() + offset, taken);
+    std::copy_n(head.data() + offset, taken, out);
     offset += taken;
     return taken;
   };
@@ -323,7 +323,7 @@ absl::StatusOr<Trace> ReadTrace(const std::string& path, const TraceReadOptions&
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
                                                              &std::fclose);
   if (file == nullptr) {
-    return absl::NotFoundError(absl::StrCat("cannot open ", path, ": ", std::strerror(errno)));
+    return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
   }
   return Named(ParseSource(SourceOf(file.get()), options), BaseName(path));
 }

@@ -38,9 +38,10 @@ struct TraceReadOptions {
 };
 
 // Reads a trace. The trace is named after the file, without folder and extensions.
-// NotFound if the file cannot be opened; InvalidArgument, with the position, if it is not a trace,
-// is cut short, has bytes left over, or contradicts itself; ResourceExhausted beyond the options'
-// limits. Memory is taken as data arrives, never on the word of a header.
+// The status of errno, such as NotFound, if the file cannot be opened or read; InvalidArgument,
+// with the position, if it is not a trace, is cut short, has bytes left over, or contradicts
+// itself; ResourceExhausted beyond the options' limits. Memory is taken as data arrives, never on
+// the word of a header.
 absl::StatusOr<Trace> ReadTrace(const std::string& path, const TraceReadOptions& options = {});
 
 // The same from bytes in memory.

@@ -248,6 +248,14 @@ void FaultBackend::LoseUnsynced() {
   for (SpillTicket ticket : lost) target_->Release(ticket);
 }
 
+std::vector<SpillTicket> FaultBackend::LiveTickets() const {
+  MutexLock lock(&mutex_);
+  std::vector<SpillTicket> tickets;
+  tickets.reserve(records_.size());
+  for (const auto& [ticket, record] : records_) tickets.push_back(ticket);
+  return tickets;
+}
+
 absl::StatusOr<bool> FaultBackend::Relocate(SpillTicket ticket) {
   Record record;
   RelocationListener* listener = nullptr;

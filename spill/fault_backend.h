@@ -84,6 +84,9 @@ class FaultBackend final : public SpillBackend, public DurableState {
   // needed. Returns what the listener said; NotFound if there is no such record.
   absl::StatusOr<bool> Relocate(SpillTicket ticket);
 
+  // The tickets of all live records, in their order.
+  std::vector<SpillTicket> LiveTickets() const;
+
   // Calls so far.
   uint64_t operations(Operation operation) const;
 

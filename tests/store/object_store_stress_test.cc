@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "spill/memory_backend.h"
 #include "store/object_store.h"
@@ -98,6 +100,9 @@ TEST_P(ObjectStoreStressTest, GetsSeeWhatWasPut) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(failures.load(), 0);
   shared.clear();
+  // A batch that is being written holds its objects until it is settled, deleted ones too.
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  while (store->Stats().objects > 0 && absl::Now() < deadline) std::this_thread::yield();
   const StoreStats stats = store->Stats();
   EXPECT_EQ(stats.memory.payload_bytes, 0u);
   EXPECT_EQ(stats.objects, 0u);

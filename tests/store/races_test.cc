@@ -237,9 +237,7 @@ TEST(RacesTest, DeleteWhilePinned) {
 
 // The ticket of the only record on disk.
 SpillTicket OnlyTicket(FaultBackend* backend) {
-  std::vector<SpillTicket> tickets;
-  EXPECT_TRUE(
-      backend->Scan([&](const SpillScanEntry& entry) { tickets.push_back(entry.ticket); }).ok());
+  const std::vector<SpillTicket> tickets = backend->LiveTickets();
   EXPECT_EQ(tickets.size(), 1u);
   return tickets.at(0);
 }

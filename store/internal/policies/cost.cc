@@ -22,7 +22,7 @@ constexpr uint32_t kClockSetBack = uint32_t{1} << 30;
 constexpr uint64_t kLearnObjectsShare = 4;
 constexpr uint64_t kLearnUsesShare = 64;
 constexpr uint64_t kLearnAfterMin = 1000;
-constexpr uint64_t kLearnAfterMax = 64 * 1024;
+constexpr uint64_t kLearnAfterMax = uint64_t{64} * 1024;
 
 // Counts fade by 1/e in this many uses, and in this many per resident object.
 constexpr float kFadeUsesMin = 100'000;
@@ -88,10 +88,10 @@ SlotIndex CostPolicy::LeastWorthy(int list, float* worth) const {
 void CostPolicy::SetWorth(int list, float worth) {
   worth_[list] = worth;
   const int object_class = list / kSizeLevels;
-  const float* lists = &worth_[object_class * kSizeLevels];
+  const float* lists = worth_.data() + ptrdiff_t{object_class} * kSizeLevels;
   class_worth_[object_class] = *std::min_element(lists, lists + kSizeLevels);
   const int group = object_class / kClassesPerGroup;
-  const float* classes = &class_worth_[group * kClassesPerGroup];
+  const float* classes = class_worth_.data() + ptrdiff_t{group} * kClassesPerGroup;
   group_worth_[group] = *std::min_element(classes, classes + kClassesPerGroup);
 }
 

@@ -11,7 +11,7 @@ constexpr int kMainRoundsMax = 3;  // that hits can earn at once
 // More ghosts than this multiple of the most objects ever resident are not kept, however small they
 // are: the memory of ghosts stays in proportion.
 constexpr uint64_t kGhostsPerResidentMax = 8;
-constexpr uint64_t kGhostsMin = 64 * 1024;
+constexpr uint64_t kGhostsMin = uint64_t{64} * 1024;
 
 }  // namespace
 

@@ -194,7 +194,7 @@ TEST_P(EvictionPolicyTest, MemoryStaysInProportionToWhatIsResident) {
   policy_->SetCapacity(kResident * uint64_t{100});
   for (SlotIndex slot = 0; slot < kResident; ++slot) Insert(slot, slot + 1, 100);
   uint64_t bytes_max = 0;
-  for (uint64_t key = kResident + 1; key < 12 * kResident; ++key) {
+  for (uint64_t key = kResident + 1; key < uint64_t{12} * kResident; ++key) {
     policy_->Miss(key, 100);
     const SlotIndex slot = policy_->Evict().value();
     marks_.Set(slot, 0);

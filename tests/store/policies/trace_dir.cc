@@ -7,7 +7,8 @@ namespace {
 
 constexpr uint64_t kLargeRequests = 500'000;
 
-std::string trace_dir;  // NOLINT: set once, by main
+// Set once, by main.
+std::string trace_dir;
 std::string traces = "all";
 
 }  // namespace
@@ -23,7 +24,7 @@ void ParseTraceArguments(int argc, char** argv) {
 }
 
 std::string TraceDir() {
-  const char* dir = std::getenv("SPILLWAY_TRACE_DIR");
+  const char* dir = std::getenv("SPILLWAY_TRACE_DIR");  // NOLINT(concurrency-mt-unsafe)
   return !trace_dir.empty() || dir == nullptr ? trace_dir : dir;
 }
 
