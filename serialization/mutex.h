@@ -1,8 +1,10 @@
 // The one mutex of the project, annotated for clang's thread-safety analysis.
 //
-// Normally it is absl::Mutex. In the ThreadSanitizer configuration (SPILLWAY_TSAN is defined) it is
-// std::mutex, because a system's libabsl is not instrumented: the sanitizer would not see that
-// absl::Mutex orders memory, and would report races in correct programs.
+// In checked builds (NDEBUG is not defined) it is absl::Mutex, which finds cycles in the order of
+// locks. Debian builds its libabsl so that it looks for them in every program, which takes several
+// times as long as the lock itself: optimised builds have std::mutex, and so has the
+// ThreadSanitizer configuration (SPILLWAY_TSAN is defined), because a system's libabsl is not
+// instrumented and the sanitizer would not see that absl::Mutex orders memory.
 //
 //   class Counter {
 //    public:
@@ -24,7 +26,11 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
-#ifdef SPILLWAY_TSAN
+#if defined(SPILLWAY_TSAN) || defined(NDEBUG)
+#define SPILLWAY_STD_MUTEX
+#endif
+
+#ifdef SPILLWAY_STD_MUTEX
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -47,7 +53,7 @@ class ABSL_LOCKABLE Mutex {
 
   // States, and with absl::Mutex checks, that the calling thread holds the mutex.
   void AssertHeld() const ABSL_ASSERT_EXCLUSIVE_LOCK() {
-#ifndef SPILLWAY_TSAN
+#ifndef SPILLWAY_STD_MUTEX
     impl_.mutex.AssertHeld();
 #endif
   }
@@ -55,7 +61,7 @@ class ABSL_LOCKABLE Mutex {
  private:
   friend class CondVar;
 
-#ifdef SPILLWAY_TSAN
+#ifdef SPILLWAY_STD_MUTEX
   std::mutex& Impl() { return impl_; }
   std::mutex impl_;
 #else
@@ -102,7 +108,7 @@ class CondVar {
   void SignalAll();
 
  private:
-#ifdef SPILLWAY_TSAN
+#ifdef SPILLWAY_STD_MUTEX
   std::condition_variable impl_;
 #else
   absl::CondVar impl_;
@@ -111,7 +117,7 @@ class CondVar {
 
 // ---- Implementation ----
 
-#ifdef SPILLWAY_TSAN
+#ifdef SPILLWAY_STD_MUTEX
 
 inline void CondVar::Wait(Mutex* mutex) ABSL_NO_THREAD_SAFETY_ANALYSIS {
   std::unique_lock<std::mutex> lock(mutex->impl_, std::adopt_lock);
@@ -166,5 +172,7 @@ inline void CondVar::SignalAll() { impl_.SignalAll(); }
 #endif
 
 }  // namespace spillway
+
+#undef SPILLWAY_STD_MUTEX
 
 #endif  // SPILLWAY_SERIALIZATION_MUTEX_H_

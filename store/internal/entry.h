@@ -85,6 +85,10 @@ inline uint32_t RefsOf(uint64_t word) {
 inline uint32_t HolderPinsOf(uint64_t word) {
   return PinsOf(word) - ((word & kSpilling) != 0 ? 1 : 0);
 }
+// Nobody can get the object any more.
+inline bool IsDead(uint64_t word) {
+  return StateOf(word) == State::kDeleted || StateOf(word) == State::kClosed;
+}
 inline bool IsResident(uint64_t word) { return (word & kResident) != 0; }
 
 // Where the evictor keeps an entry.
@@ -163,6 +167,20 @@ inline bool RefIfNotZero(Entry* entry) {
   while ((old & kRefMask) != 0) {
     CHECK((old & kRefOverflow) == 0) << "too many refs to one object";
     if (entry->word.compare_exchange_weak(old, old + kRefOne, std::memory_order_acquire,
+                                          std::memory_order_relaxed)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Takes a pin on resident bytes of an object that somebody holds a ref to. Unlike TryPin it never
+// has a pin to give back, so it may be used under locks.
+inline bool PinIfResident(Entry* entry) {
+  uint64_t old = entry->word.load(std::memory_order_relaxed);
+  while (IsResident(old) && (old & kRefMask) != 0) {
+    CHECK((old & kPinOverflow) == 0) << "too many pins on one object";
+    if (entry->word.compare_exchange_weak(old, old + kPinOne, std::memory_order_acquire,
                                           std::memory_order_relaxed)) {
       return true;
     }

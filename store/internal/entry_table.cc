@@ -32,21 +32,33 @@ EntryTable::~EntryTable() {
   munmap(static_cast<void*>(slabs_), kSlabPointersBytes);
 }
 
-Entry* EntryTable::Allocate() {
-  MutexLock lock(&mutex_);
-  if (free_head_ == 0 && !AddSlab()) return nullptr;
+Entry* EntryTable::TakeFree() {
+  SpinLockHolder hold(&lock_);
+  if (free_head_ == 0) return nullptr;
   Entry* entry = At(free_head_);
   free_head_ = entry->next;
   entry->next = 0;
-  used_.fetch_add(1, std::memory_order_relaxed);
+  used_.store(used() + 1, std::memory_order_relaxed);
+  return entry;
+}
+
+Entry* EntryTable::Allocate() {
+  Entry* entry = TakeFree();
+  if (entry != nullptr) [[likely]]
+    return entry;
+  MutexLock lock(&growth_mutex_);
+  // The table may have grown while this thread waited, and others may be quicker to use it up.
+  do {
+    entry = TakeFree();
+  } while (entry == nullptr && AddSlab());
   return entry;
 }
 
 void EntryTable::Free(Entry* entry) {
-  MutexLock lock(&mutex_);
+  SpinLockHolder hold(&lock_);
   entry->next = free_head_;
   free_head_ = entry->slot;
-  used_.fetch_sub(1, std::memory_order_relaxed);
+  used_.store(used() - 1, std::memory_order_relaxed);
 }
 
 bool EntryTable::AddSlab() {
@@ -58,14 +70,18 @@ bool EntryTable::AddSlab() {
     return false;
   }
   new (slab) SlabHeader{core_, arena_base_};
-  for (uint32_t i = kSlotsPerSlab - 1; i > 0; --i) {
-    Entry* entry = new (slab + i * sizeof(Entry)) Entry;
-    entry->slot = index * kSlotsPerSlab + i;
-    entry->next = free_head_;
-    free_head_ = entry->slot;
+  const uint32_t first = index * kSlotsPerSlab;
+  Entry* last = nullptr;
+  for (uint32_t i = 1; i < kSlotsPerSlab; ++i) {
+    last = new (slab + i * sizeof(Entry)) Entry;
+    last->slot = first + i;
+    last->next = first + i + 1;
   }
   slabs_[index].store(slab, std::memory_order_release);
   slabs_used_.store(index + 1, std::memory_order_release);
+  SpinLockHolder hold(&lock_);
+  last->next = free_head_;
+  free_head_ = first + 1;
   return true;
 }
 

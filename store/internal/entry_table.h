@@ -10,6 +10,7 @@
 #include "serialization/mutex.h"
 #include "store/internal/entry.h"
 #include "store/internal/memory/memory_budget.h"
+#include "store/internal/memory/spin_lock.h"
 
 namespace spillway::internal {
 
@@ -51,16 +52,20 @@ class EntryTable {
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
 
  private:
-  bool AddSlab() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Null if the list is empty.
+  Entry* TakeFree();
+  bool AddSlab() ABSL_EXCLUSIVE_LOCKS_REQUIRED(growth_mutex_);
 
   StoreCore* const core_;
   char* const arena_base_;
   MemoryBudget* const budget_;
   std::atomic<char*>* const slabs_;  // kSlabsMax places, touched as they are used
   std::atomic<uint32_t> slabs_used_{0};
-  std::atomic<uint64_t> used_{0};
-  Mutex mutex_;
-  uint32_t free_head_ ABSL_GUARDED_BY(mutex_) = 0;  // slot of the first free entry, 0 for none
+  Mutex growth_mutex_;  // before lock_
+  // One line of what every put and delete changes.
+  alignas(64) SpinLock lock_;
+  uint32_t free_head_ ABSL_GUARDED_BY(lock_) = 0;  // slot of the first free entry, 0 for none
+  std::atomic<uint64_t> used_{0};                  // written under lock_
 };
 
 }  // namespace spillway::internal

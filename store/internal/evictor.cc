@@ -39,14 +39,21 @@ Evictor::~Evictor() {
   budget_->Release(MemoryUse::kPolicy, charged_bytes_);
 }
 
-bool Evictor::ReserveForOneMore() {
+bool Evictor::Reserve() {
   MutexLock lock(&mutex_);
   const uint64_t wanted = policy_->MemoryBytes() + kHeadroomBytes;
   while (charged_bytes_ < wanted) {
     if (!budget_->TryAcquire(MemoryUse::kPolicy, kChargeStepBytes)) return false;
     charged_bytes_ += kChargeStepBytes;
   }
+  short_of_memory_.store(false, std::memory_order_relaxed);
   return true;
+}
+
+void Evictor::NoteGrowth() {
+  if (policy_->MemoryBytes() + kHeadroomBytes > charged_bytes_) {
+    short_of_memory_.store(true, std::memory_order_relaxed);
+  }
 }
 
 void Evictor::Insert(Entry* entry) {
@@ -57,6 +64,7 @@ void Evictor::Insert(Entry* entry) {
   entry->marks.store(0, std::memory_order_relaxed);
   policy_->Miss(id, entry->size);
   policy_->Insert(entry->slot, id, entry->size);
+  NoteGrowth();
   entry->queued_in = QueuedIn::kPolicy;
 }
 
@@ -145,6 +153,7 @@ void Evictor::SetCapacity(uint64_t capacity_bytes) {
   MutexLock lock(&mutex_);
   capacity_bytes_ = capacity_bytes;
   policy_->SetCapacity(capacity_bytes);
+  NoteGrowth();
 }
 
 uint8_t Evictor::Get(SlotIndex slot) const {

@@ -46,8 +46,10 @@ class Evictor final : public HitMarks {
   bool wants_ordered_hits() const { return ordered_hits_; }
 
   // Makes sure that the policy's memory for one more object is in the budget. False: make room
-  // first.
-  bool ReserveForOneMore();
+  // first. Takes no lock unless the policy has grown.
+  bool ReserveForOneMore() {
+    return !short_of_memory_.load(std::memory_order_relaxed) || Reserve();
+  }
 
   // The object became resident, by a put or a restore, and may be chosen. Does nothing for
   // OnEvict::kNever. REQUIRES: it is in no queue.
@@ -91,6 +93,9 @@ class Evictor final : public HitMarks {
 
   Evictor(uint64_t capacity_bytes, EntryTable* entries, Counters* counters, MemoryBudget* budget);
 
+  bool Reserve();
+  // After the policy may have grown.
+  void NoteGrowth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DrainHits() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Push(Queue& queue, QueuedIn name, const Victim& victim)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -106,6 +111,8 @@ class Evictor final : public HitMarks {
   std::unique_ptr<EvictionPolicy> policy_ ABSL_GUARDED_BY(mutex_);
   uint64_t capacity_bytes_ ABSL_GUARDED_BY(mutex_);
   uint64_t charged_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  // The policy has less than its headroom in the budget; written under the lock.
+  std::atomic<bool> short_of_memory_{true};
   Queue outgoing_;  // links guarded by mutex_
   Queue to_spill_;  // links guarded by mutex_
 };

@@ -38,7 +38,7 @@ IdIndex::IdIndex(const EntryTable* entries, MemoryBudget* budget)
 
 IdIndex::~IdIndex() {
   for (Shard& shard : shards_) {
-    MutexLock lock(&shard.mutex);
+    SpinLockHolder hold(&shard.lock);
     budget_->Release(MemoryUse::kIndex, shard.capacity * sizeof(uint32_t));
   }
 }
@@ -46,20 +46,23 @@ IdIndex::~IdIndex() {
 bool IdIndex::Insert(Entry* entry) {
   const uint64_t hash = HashOf(entry->id.load(std::memory_order_relaxed));
   Shard& shard = ShardOf(hash);
-  MutexLock lock(&shard.mutex);
-  if ((shard.used + shard.erased + 1) > shard.capacity / 8 * 7 && !MakeRoom(shard)) return false;
-  uint32_t at = HomeOf(hash, shard.capacity);
-  while (HasEntry(shard.cells[at])) at = at + 1 == shard.capacity ? 0 : at + 1;
-  if (shard.cells[at] == kErased) --shard.erased;
-  shard.cells[at] = TagOf(hash) | entry->slot;
-  ++shard.used;
-  return true;
+  do {
+    SpinLockHolder hold(&shard.lock);
+    if (!HasRoom(shard)) continue;
+    uint32_t at = HomeOf(hash, shard.capacity);
+    while (HasEntry(shard.cells[at])) at = at + 1 == shard.capacity ? 0 : at + 1;
+    if (shard.cells[at] == kErased) --shard.erased;
+    shard.cells[at] = TagOf(hash) | entry->slot;
+    ++shard.used;
+    return true;
+  } while (MakeRoom(shard));
+  return false;
 }
 
 void IdIndex::Erase(Entry* entry) {
   const uint64_t hash = HashOf(entry->id.load(std::memory_order_relaxed));
   Shard& shard = ShardOf(hash);
-  MutexLock lock(&shard.mutex);
+  SpinLockHolder hold(&shard.lock);
   const uint32_t wanted = TagOf(hash) | entry->slot;
   uint32_t at = HomeOf(hash, shard.capacity);
   while (shard.cells[at] != wanted) {
@@ -82,40 +85,68 @@ void IdIndex::Erase(Entry* entry) {
   }
 }
 
-Entry* IdIndex::FindAndRef(uint64_t id) const {
-  const uint64_t hash = HashOf(id);
-  const uint32_t tag = TagOf(hash);
-  Shard& shard = ShardOf(hash);
-  MutexLock lock(&shard.mutex);
+Entry* IdIndex::FindLocked(Shard& shard, uint64_t hash, uint64_t id) const {
   if (shard.capacity == 0) return nullptr;
+  const uint32_t tag = TagOf(hash);
   for (uint32_t at = HomeOf(hash, shard.capacity); shard.cells[at] != kEmpty;
        at = at + 1 == shard.capacity ? 0 : at + 1) {
     const uint32_t cell = shard.cells[at];
     if (!HasEntry(cell) || (cell & ~kSlotMask) != tag) continue;
     Entry* entry = entries_->At(cell & kSlotMask);
-    if (entry->id.load(std::memory_order_relaxed) == id)
-      return RefIfNotZero(entry) ? entry : nullptr;
+    if (entry->id.load(std::memory_order_relaxed) == id) return entry;
   }
   return nullptr;
 }
 
+Entry* IdIndex::FindAndRef(uint64_t id) const {
+  const uint64_t hash = HashOf(id);
+  Shard& shard = ShardOf(hash);
+  SpinLockHolder hold(&shard.lock);
+  Entry* entry = FindLocked(shard, hash, id);
+  return entry != nullptr && RefIfNotZero(entry) ? entry : nullptr;
+}
+
+Entry* IdIndex::FindAndPin(uint64_t id) const {
+  const uint64_t hash = HashOf(id);
+  Shard& shard = ShardOf(hash);
+  SpinLockHolder hold(&shard.lock);
+  Entry* entry = FindLocked(shard, hash, id);
+  if (entry == nullptr) return nullptr;
+  PrefetchBytes(entry);
+  return PinIfResident(entry) ? entry : nullptr;
+}
+
 bool IdIndex::MakeRoom(Shard& shard) {
-  // Grow by half, or only sweep erased cells if they are what fills the table.
-  uint32_t capacity = shard.capacity;
-  if (shard.used + 1 > capacity / 4 * 3) capacity = std::max(kCapacityMin, capacity + capacity / 2);
+  MutexLock lock(&growth_mutex_);
+  uint32_t capacity;
+  {
+    SpinLockHolder hold(&shard.lock);
+    if (HasRoom(shard)) return true;
+    // Grow by half, or only sweep erased cells if they are what fills the table.
+    capacity = shard.capacity;
+    if (shard.used + 1 > capacity / 4 * 3) {
+      capacity = std::max(kCapacityMin, capacity + capacity / 2);
+    }
+  }
   if (!budget_->TryAcquire(MemoryUse::kIndex, capacity * sizeof(uint32_t))) return false;
   std::unique_ptr<uint32_t[]> cells(new uint32_t[capacity]());
-  for (uint32_t i = 0; i < shard.capacity; ++i) {
-    if (!HasEntry(shard.cells[i])) continue;
-    const Entry* entry = entries_->At(shard.cells[i] & kSlotMask);
-    uint32_t at = HomeOf(HashOf(entry->id.load(std::memory_order_relaxed)), capacity);
-    while (cells[at] != kEmpty) at = at + 1 == capacity ? 0 : at + 1;
-    cells[at] = shard.cells[i];
+  uint32_t old_capacity;
+  {
+    SpinLockHolder hold(&shard.lock);
+    old_capacity = shard.capacity;
+    for (uint32_t i = 0; i < old_capacity; ++i) {
+      if (!HasEntry(shard.cells[i])) continue;
+      const Entry* entry = entries_->At(shard.cells[i] & kSlotMask);
+      uint32_t at = HomeOf(HashOf(entry->id.load(std::memory_order_relaxed)), capacity);
+      while (cells[at] != kEmpty) at = at + 1 == capacity ? 0 : at + 1;
+      cells[at] = shard.cells[i];
+    }
+    shard.cells.swap(cells);
+    shard.capacity = capacity;
+    shard.erased = 0;
   }
-  budget_->Release(MemoryUse::kIndex, shard.capacity * sizeof(uint32_t));
-  shard.cells = std::move(cells);
-  shard.capacity = capacity;
-  shard.erased = 0;
+  cells.reset();
+  budget_->Release(MemoryUse::kIndex, old_capacity * sizeof(uint32_t));
   return true;
 }
 

@@ -15,6 +15,7 @@
 #include "store/internal/entry.h"
 #include "store/internal/entry_table.h"
 #include "store/internal/memory/memory_budget.h"
+#include "store/internal/memory/spin_lock.h"
 
 namespace spillway::internal {
 
@@ -36,22 +37,34 @@ class IdIndex {
   // The entry of `id` with one more ref, or null if there is none or its last ref is going.
   Entry* FindAndRef(uint64_t id) const;
 
+  // The entry of `id` with one more pin on its resident bytes, or null: there is none, or
+  // FindAndRef and what follows must say why it has no bytes.
+  Entry* FindAndPin(uint64_t id) const;
+
  private:
   static constexpr int kShards = 64;
 
   struct alignas(64) Shard {
-    mutable Mutex mutex;
-    std::unique_ptr<uint32_t[]> cells ABSL_GUARDED_BY(mutex);
-    uint32_t capacity ABSL_GUARDED_BY(mutex) = 0;
-    uint32_t used ABSL_GUARDED_BY(mutex) = 0;    // cells with an entry
-    uint32_t erased ABSL_GUARDED_BY(mutex) = 0;  // cells that had one
+    mutable SpinLock lock;
+    std::unique_ptr<uint32_t[]> cells ABSL_GUARDED_BY(lock);
+    uint32_t capacity ABSL_GUARDED_BY(lock) = 0;
+    uint32_t used ABSL_GUARDED_BY(lock) = 0;    // cells with an entry
+    uint32_t erased ABSL_GUARDED_BY(lock) = 0;  // cells that had one
   };
 
   Shard& ShardOf(uint64_t hash) const { return shards_[hash >> 58]; }
-  bool MakeRoom(Shard& shard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.mutex);
+  // Null if there is none. It stays an entry of `id` while the lock is held.
+  Entry* FindLocked(Shard& shard, uint64_t hash, uint64_t id) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.lock);
+  static bool HasRoom(const Shard& shard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.lock) {
+    return shard.used + shard.erased + 1 <= shard.capacity / 8 * 7;
+  }
+  // For at least one more entry, unless others are quicker. False if the budget does not give it.
+  bool MakeRoom(Shard& shard) ABSL_LOCKS_EXCLUDED(growth_mutex_);
 
   const EntryTable* const entries_;
   MemoryBudget* const budget_;
+  Mutex growth_mutex_;  // before a shard's lock
   mutable std::array<Shard, kShards> shards_;
 };
 

@@ -289,11 +289,7 @@ absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get() const {
   internal::Entry* entry = internal::HandleAccess::EntryOf(any_);
   if (!internal::TryPinBytes(entry)) [[unlikely]]
     return Get(GetOptions());
-  if ((entry->word.load(std::memory_order_relaxed) & internal::kUnverified) != 0) [[unlikely]] {
-    return internal::MakeObjectView<T>(entry, GetOptions());
-  }
-  return internal::HandleAccess::MakeTypedView<ObjectView<T>>(
-      internal::HandleAccess::MakeView<RawView>(entry));
+  return internal::MakeObjectView<T>(entry, GetOptions());
 }
 
 template <typename T>
@@ -323,6 +319,15 @@ absl::StatusOr<ObjectRef<T>> ObjectStore::Ref(ObjectId id) const {
 
 template <typename T>
 absl::StatusOr<ObjectView<T>> ObjectStore::Get(ObjectId id, const GetOptions& options) const {
+  RequireCodec<T>();
+  // A pin alone will do where the bytes are resident; a ref is for who has to wait for them.
+  if (internal::Entry* entry = core_->FindResident(id); entry != nullptr) [[likely]] {
+    if (entry->type == internal::TypeNumberFor<T>()) [[likely]] {
+      core_->CountHit(entry);
+      return internal::MakeObjectView<T>(entry, options);
+    }
+    internal::Unpin(entry);
+  }
   absl::StatusOr<ObjectRef<T>> ref = Ref<T>(id);
   if (!ref.ok()) return ref.status();
   return ref->Get(options);

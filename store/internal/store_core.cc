@@ -160,10 +160,12 @@ Entry* StoreCore::FindContained(Entry* container, ObjectId id) {
   return *found;
 }
 
-uint64_t StoreCore::Transit(Entry* entry, State state, uint64_t set_flags, uint64_t clear_flags) {
+uint64_t StoreCore::Transit(Entry* entry, State state, uint64_t set_flags, uint64_t clear_flags,
+                            uint64_t counts) {
   uint64_t old = entry->word.load(std::memory_order_relaxed);
   for (;;) {
-    const uint64_t next = (old & ~kStateMask & ~clear_flags) | StateBits(state) | set_flags;
+    const uint64_t next =
+        (((old - counts) & ~kStateMask & ~clear_flags) | StateBits(state)) | set_flags;
     if (entry->word.compare_exchange_weak(old, next, std::memory_order_acq_rel,
                                           std::memory_order_relaxed)) {
       return next;
@@ -186,12 +188,14 @@ void StoreCore::ReleaseTicket(Entry* entry) {
 }
 
 void StoreCore::MarkDead(Entry* entry, Stripe& stripe, State state, Aftermath* after) {
-  const State old = StateOf(entry->word.load(std::memory_order_relaxed));
-  if (old == State::kDeleted || old == State::kClosed) return;
+  if (IsDead(entry->word.load(std::memory_order_relaxed))) return;
+  Bury(entry, stripe, Transit(entry, state, kUnpinSlow), after);
+}
+
+void StoreCore::Bury(Entry* entry, Stripe& stripe, uint64_t word, Aftermath* after) {
   evictor_->Remove(entry);
-  uint64_t word = Transit(entry, state, kUnpinSlow);
   index_->Erase(entry);
-  if (state == State::kDeleted) ReleaseTicket(entry);
+  if (StateOf(word) == State::kDeleted) ReleaseTicket(entry);
   if ((word & kExtras) != 0) {
     auto extras = stripe.extras.find(entry->slot);
     if (extras != stripe.extras.end()) {
@@ -292,14 +296,22 @@ void StoreCore::Unref(Entry* entry) {
   Aftermath after;
   {
     MutexLock lock(&stripe.mutex);
-    const uint64_t old = entry->word.fetch_sub(kRefOne, std::memory_order_acq_rel);
-    if (RefsOf(old) == 1) {
-      if (StateOf(old) != State::kDeleted && StateOf(old) != State::kClosed) {
-        if (WasPut(StateOf(old))) counters_.Mine().Add(Counter::kDeletes);
-        MarkDead(entry, stripe, State::kDeleted, &after);
-      }
-      FreeEntryIfUnused(entry, stripe, &after);
+    // The last ref goes and the object dies by one exchange: whoever finds it by id meanwhile gets
+    // a ref to a living object, or none.
+    uint64_t old = entry->word.load(std::memory_order_relaxed);
+    uint64_t next;
+    bool dies;
+    do {
+      next = old - kRefOne;
+      dies = RefsOf(old) == 1 && !IsDead(old);
+      if (dies) next = (next & ~kStateMask) | StateBits(State::kDeleted) | kUnpinSlow;
+    } while (!entry->word.compare_exchange_weak(old, next, std::memory_order_acq_rel,
+                                                std::memory_order_relaxed));
+    if (dies) {
+      if (WasPut(StateOf(old))) counters_.Mine().Add(Counter::kDeletes);
+      Bury(entry, stripe, next, &after);
     }
+    if (RefsOf(old) == 1) FreeEntryIfUnused(entry, stripe, &after);
   }
   Finish(std::move(after));
 }

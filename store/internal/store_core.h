@@ -144,6 +144,8 @@ class StoreCore final : public RelocationListener {
   // ---- By id ----
   // The entry with one more ref; NotFound.
   absl::StatusOr<Entry*> Find(ObjectId id);
+  // The entry with one more pin, if its bytes are resident; else null.
+  Entry* FindResident(ObjectId id) const { return index_->FindAndPin(id.value); }
   // What `container` contains under `id`, with one more ref, deleted or not; null if it does not.
   // REQUIRES: the caller keeps the container by a ref or a pin.
   Entry* FindContained(Entry* container, ObjectId id);
@@ -208,11 +210,15 @@ class StoreCore final : public RelocationListener {
   Stripe& StripeOf(const Entry* entry) { return stripes_[entry->slot % kStripes]; }
 
   // -- store_core.cc. With the entry's stripe lock held. --
-  // Changes state and flags, leaves the counts. Returns the word it wrote.
+  // Changes state and flags, and takes `counts` (kPinOne, or none) from the counts, by one
+  // exchange. Returns the word it wrote. REQUIRES: the caller holds the counts.
   static uint64_t Transit(Entry* entry, State state, uint64_t set_flags = 0,
-                          uint64_t clear_flags = 0);
+                          uint64_t clear_flags = 0, uint64_t counts = 0);
   // Nobody can get the object any more; its bytes go with the last pin.
   void MarkDead(Entry* entry, Stripe& stripe, State state, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
+  // What is left to do once `word`, which says that the object is dead, was written.
+  void Bury(Entry* entry, Stripe& stripe, uint64_t word, Aftermath* after)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
   void FreeBytes(Entry* entry, Aftermath* after);
   void ReleaseTicket(Entry* entry);

@@ -177,13 +177,14 @@ absl::Status StoreCore::Seal(Entry* entry) {
         << "Seal of an object in state " << StateName(state);
     if (state == State::kBuilding || state == State::kPending) {
       published = true;
-      Transit(entry, State::kHot);
+      // The builder's pin goes with the state: nobody drops the bytes before we give up the lock.
+      Transit(entry, State::kHot, 0, 0, kPinOne);
       // Without a spill tier only droppable objects can ever leave.
       if (backend_ != nullptr || (word & kOnEvictDrop) != 0) evictor_->Insert(entry);
       if ((word & kExtras) != 0) TakeCallbacks(stripe.extras[entry->slot], &after);
     }
   }
-  internal::Unpin(entry);  // the builder's
+  if (!published) internal::Unpin(entry);
   Finish(std::move(after));
   if (!published) {
     return closed() ? absl::UnavailableError("the store was closed before the object was sealed")

@@ -119,10 +119,11 @@ std::optional<Reservation> MemoryBudget::TryReserve(MemoryUse use, uint64_t byte
 bool MemoryBudget::TryAcquire(MemoryUse use, uint64_t bytes) {
   SpinLockHolder hold(&lock_);
   // Written so that neither an excess over the limit nor a huge request overflows.
-  if (used_ > limit_ || bytes > limit_ - used_) return false;
-  used_ += bytes;
+  const uint64_t used = used_bytes(), limit = limit_bytes();
+  if (used > limit || bytes > limit - used) return false;
+  used_.store(used + bytes, std::memory_order_relaxed);
   by_use_[IndexOf(use)] += bytes;
-  if (used_ > used_peak_) used_peak_ = used_;
+  used_peak_ = std::max(used_peak_, used + bytes);
   return true;
 }
 
@@ -134,7 +135,7 @@ void MemoryBudget::Release(MemoryUse use, uint64_t bytes) {
     held = bytes <= count;
     if (held) {
       count -= bytes;
-      used_ -= bytes;
+      used_.store(used_bytes() - bytes, std::memory_order_relaxed);
     }
   }
   CHECK(held) << "released " << bytes << " bytes of " << MemoryUseName(use)
@@ -157,34 +158,24 @@ void MemoryBudget::Transfer(MemoryUse from, MemoryUse to, uint64_t bytes) {
 
 void MemoryBudget::SetLimit(uint64_t limit_bytes) {
   SpinLockHolder hold(&lock_);
-  limit_ = limit_bytes;
-}
-
-uint64_t MemoryBudget::limit_bytes() const {
-  SpinLockHolder hold(&lock_);
-  return limit_;
-}
-
-uint64_t MemoryBudget::used_bytes() const {
-  SpinLockHolder hold(&lock_);
-  return used_;
+  limit_.store(limit_bytes, std::memory_order_relaxed);
 }
 
 uint64_t MemoryBudget::available_bytes() const {
   SpinLockHolder hold(&lock_);
-  return limit_ - std::min(limit_, used_);
+  return limit_bytes() - std::min(limit_bytes(), used_bytes());
 }
 
 uint64_t MemoryBudget::excess_bytes() const {
   SpinLockHolder hold(&lock_);
-  return used_ - std::min(limit_, used_);
+  return used_bytes() - std::min(limit_bytes(), used_bytes());
 }
 
 MemorySnapshot MemoryBudget::Snapshot() const {
   MemorySnapshot snapshot;
   SpinLockHolder hold(&lock_);
-  snapshot.limit_bytes = limit_;
-  snapshot.used_bytes = used_;
+  snapshot.limit_bytes = limit_bytes();
+  snapshot.used_bytes = used_bytes();
   snapshot.used_bytes_peak = used_peak_;
   snapshot.bytes_by_use = by_use_;
   return snapshot;

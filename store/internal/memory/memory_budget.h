@@ -13,6 +13,7 @@
 #define SPILLWAY_STORE_INTERNAL_MEMORY_MEMORY_BUDGET_H_
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -115,8 +116,8 @@ class MemoryBudget {
 
   // May lower the limit below what is in use.
   void SetLimit(uint64_t limit_bytes);
-  uint64_t limit_bytes() const;
-  uint64_t used_bytes() const;
+  uint64_t limit_bytes() const { return limit_.load(std::memory_order_relaxed); }
+  uint64_t used_bytes() const { return used_.load(std::memory_order_relaxed); }
   // What could be acquired now: 0 when more than the limit is in use.
   uint64_t available_bytes() const;
   // Bytes in use beyond the limit, after it was lowered; else 0.
@@ -127,8 +128,9 @@ class MemoryBudget {
  private:
   // All of it shares one cache line with its lock as far as it fits: one transfer per operation.
   mutable SpinLock lock_;
-  uint64_t limit_ ABSL_GUARDED_BY(lock_);
-  uint64_t used_ ABSL_GUARDED_BY(lock_) = 0;
+  // Written under the lock, read without by those who want no more than the number.
+  std::atomic<uint64_t> limit_;
+  std::atomic<uint64_t> used_{0};
   uint64_t used_peak_ ABSL_GUARDED_BY(lock_) = 0;
   std::array<uint64_t, kMemoryUseCount> by_use_ ABSL_GUARDED_BY(lock_) = {};
 };
