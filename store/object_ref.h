@@ -56,6 +56,12 @@ class AnyRef {
 
   // Whether the object has a value, or an error in place of one: false while it is pending.
   bool ready() const;
+  // Whether the bytes are in memory now; they may leave the next moment unless they are pinned.
+  bool resident() const;
+  // Why a get would fail for good: the error in place of a value, NotFound for what was deleted or
+  // dropped, Unavailable for a closed store, InvalidArgument for an empty ref. OK for a value in
+  // memory or on disk, and while the object is pending. Restores nothing.
+  absl::Status error() const;
   // Calls back once, when the object is ready: at once on this thread if it is, else on the thread
   // that makes it so, from where the callback may use the store but should not block.
   void OnReady(std::function<void()> callback) const;

@@ -141,6 +141,16 @@ inline bool AnyRef::ready() const {
                                   internal::State::kPending;
 }
 
+inline bool AnyRef::resident() const {
+  return entry_ != nullptr && internal::IsResident(entry_->word.load(std::memory_order_acquire));
+}
+
+inline absl::Status AnyRef::error() const {
+  if (entry_ == nullptr) return absl::InvalidArgumentError("the ref is empty");
+  if (resident()) return absl::OkStatus();
+  return internal::SlabOf(entry_).core->ErrorOf(entry_);
+}
+
 inline void AnyRef::OnReady(std::function<void()> callback) const {
   if (entry_ == nullptr) return callback();
   internal::SlabOf(entry_).core->OnReady(entry_, std::move(callback));

@@ -114,9 +114,13 @@ class StoreCore final : public RelocationListener {
   // called.
   uint64_t OnReady(Entry* entry, std::function<void()> callback);
   void RemoveCallback(Entry* entry, uint64_t number);
-  // Waits until `count` of the entries are no longer pending. Returns how many are not.
-  size_t WaitReady(absl::Span<Entry* const> entries, size_t count, absl::Time deadline);
+  // Waits until `count` of the entries are no longer pending. Returns how many are not. If the
+  // thread's wait hook does not let it wait, `refused` says why.
+  size_t WaitReady(absl::Span<Entry* const> entries, size_t count, absl::Time deadline,
+                   absl::Status* refused = nullptr);
   absl::Status WaitWhilePending(Entry* entry, absl::Duration wait);
+  // Why the entry has no value and will have none; OK if it has, or may yet.
+  absl::Status ErrorOf(Entry* entry);
   Clock* clock() const { return clock_; }
 
   // ---- Hints (store_pending.cc) ----

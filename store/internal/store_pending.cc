@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 #include "store/internal/store_core.h"
+#include "store/wait_hook.h"
 
 namespace spillway::internal {
 
@@ -102,7 +103,8 @@ void StoreCore::RemoveCallback(Entry* entry, uint64_t number) {
   callbacks.erase(found);
 }
 
-size_t StoreCore::WaitReady(absl::Span<Entry* const> entries, size_t count, absl::Time deadline) {
+size_t StoreCore::WaitReady(absl::Span<Entry* const> entries, size_t count, absl::Time deadline,
+                            absl::Status* refused) {
   auto state = std::make_shared<ReadyCount>(clock_);
   std::vector<uint64_t> numbers;
   numbers.reserve(entries.size());
@@ -112,19 +114,42 @@ size_t StoreCore::WaitReady(absl::Span<Entry* const> entries, size_t count, absl
       state->parker->Unpark();
     }));
   }
-  while (state->ready.load(std::memory_order_acquire) < count) {
+  const auto ready = [&] { return state->ready.load(std::memory_order_acquire) >= count; };
+  WaitHook* const hook = ready() ? nullptr : CurrentWaitHook();
+  absl::Status allowed;
+  if (hook != nullptr) {
+    absl::InlinedVector<ObjectId, 1> ids;
+    for (const Entry* entry : entries) ids.push_back({entry->id.load(std::memory_order_relaxed)});
+    allowed = hook->BeforeWait(ids, count, deadline == absl::InfiniteFuture(), ready);
+  }
+  while (allowed.ok() && !ready()) {
     if (!state->parker->Park(deadline) && clock_->Now() >= deadline) break;
   }
+  if (hook != nullptr && allowed.ok()) hook->AfterWait();
+  if (refused != nullptr) *refused = std::move(allowed);
   for (size_t i = 0; i < entries.size(); ++i) RemoveCallback(entries[i], numbers[i]);
   return state->ready.load(std::memory_order_acquire);
 }
 
 absl::Status StoreCore::WaitWhilePending(Entry* entry, absl::Duration wait) {
-  if (WaitReady(absl::MakeConstSpan(&entry, 1), 1, clock_->Now() + wait) == 1) {
+  absl::Status refused;
+  if (WaitReady(absl::MakeConstSpan(&entry, 1), 1, clock_->Now() + wait, &refused) == 1) {
     return absl::OkStatus();
   }
+  if (!refused.ok()) return refused;
   return absl::DeadlineExceededError(
       absl::StrCat(Describe(entry), " is still pending after ", absl::FormatDuration(wait)));
+}
+
+absl::Status StoreCore::ErrorOf(Entry* entry) {
+  Stripe& stripe = StripeOf(entry);
+  MutexLock lock(&stripe.mutex);
+  const State state = StateOf(entry->word.load(std::memory_order_acquire));
+  if (state == State::kPending || state == State::kBuilding || state == State::kCold ||
+      state == State::kHot || state == State::kClean) {
+    return absl::OkStatus();
+  }
+  return WhyNoBytes(entry, state, stripe);
 }
 
 void StoreCore::Hint(Entry* entry, PolicyHint hint) {

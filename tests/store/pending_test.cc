@@ -11,6 +11,7 @@
 #include "spill/memory_backend.h"
 #include "store/object_store.h"
 #include "store/options.h"
+#include "store/wait_hook.h"
 #include "tests/store/scene_generated.h"
 
 namespace spillway {
@@ -247,6 +248,58 @@ TEST(AnyRefTest, AsChecksTheType) {
   const absl::Status status = any.As<std::string>().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("double"));
+}
+
+TEST(PendingTest, ARefTellsOfAnErrorWithoutAGet) {
+  auto store = Open();
+  EXPECT_EQ(AnyRef().error().code(), absl::StatusCode::kInvalidArgument);
+  Pending<int> failed = store->MakePending<int>().value();
+  EXPECT_TRUE(failed.ref.any().error().ok());
+  EXPECT_FALSE(failed.ref.any().resident());
+  failed.promise.Fail(absl::InternalError("no result"));
+  EXPECT_EQ(failed.ref.any().error(), absl::InternalError("no result"));
+  ObjectRef<int> value = store->Put(1).value();
+  EXPECT_TRUE(value.any().error().ok());
+  EXPECT_TRUE(value.any().resident());
+  ASSERT_TRUE(store->Delete(value.id()).ok());
+  EXPECT_EQ(value.any().error().code(), absl::StatusCode::kNotFound);
+}
+
+class KeepingHook final : public WaitHook {
+ public:
+  explicit KeepingHook(Promise<int> promise) : promise_(std::move(promise)) {}
+  absl::Status BeforeWait(absl::Span<const ObjectId> ids, size_t count, bool unbounded,
+                          absl::FunctionRef<bool()> ready) override {
+    EXPECT_EQ(ids.size(), 1u);
+    EXPECT_EQ(count, 1u);
+    unbounded_ = unbounded;
+    EXPECT_FALSE(ready());
+    if (!promise_) return absl::ResourceExhaustedError("nobody may wait");
+    EXPECT_TRUE(promise_.Set(7).ok());
+    EXPECT_TRUE(ready());
+    return absl::OkStatus();
+  }
+  void AfterWait() override { ++ended_; }
+
+  Promise<int> promise_;
+  bool unbounded_ = false;
+  int ended_ = 0;
+};
+
+TEST(PendingTest, AThreadsHookIsAskedBeforeItWaits) {
+  auto store = Open();
+  Pending<int> pending = store->MakePending<int>().value();
+  Pending<int> other = store->MakePending<int>().value();
+  KeepingHook hook(std::move(pending.promise));
+  EXPECT_EQ(SetWaitHook(&hook), nullptr);
+  EXPECT_EQ(*pending.ref.Get().value(), 7);
+  EXPECT_TRUE(hook.unbounded_);
+  EXPECT_EQ(hook.ended_, 1);
+  // What is ready is not waited for; a wait that is refused gives its reason.
+  EXPECT_EQ(*pending.ref.Get().value(), 7);
+  EXPECT_EQ(other.ref.Get().status(), absl::ResourceExhaustedError("nobody may wait"));
+  EXPECT_EQ(hook.ended_, 1);
+  EXPECT_EQ(SetWaitHook(nullptr), &hook);
 }
 
 }  // namespace
