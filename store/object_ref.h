@@ -49,6 +49,10 @@ class AnyRef {
   ObjectType type() const;
   uint64_t size_bytes() const;
 
+  // Names the object among all of the process's for as long as somebody has a ref; null for an
+  // empty ref.
+  const void* key() const { return entry_; }
+
   // The same object as a T. InvalidArgument if the ref is empty; FailedPrecondition, naming both
   // types, if the object is no T.
   template <typename T>

@@ -131,6 +131,8 @@ absl::Status ObjectStore::SetMemoryLimit(uint64_t memory_limit_bytes) {
   return core_->SetMemoryLimit(memory_limit_bytes);
 }
 
+uint64_t ObjectStore::memory_limit_bytes() const { return core_->memory_limit_bytes(); }
+
 uint64_t ObjectStore::Trim() { return core_->Trim(); }
 
 StoreStats ObjectStore::Stats() const { return core_->Stats(); }

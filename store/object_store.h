@@ -175,6 +175,9 @@ class ObjectStore {
   // (ResourceExhausted) what pins it; the new limit stays in force either way.
   absl::Status SetMemoryLimit(uint64_t memory_limit_bytes);
 
+  // The limit in force.
+  uint64_t memory_limit_bytes() const;
+
   // Gives touched pages that hold no payload back to the system; how many bytes.
   uint64_t Trim();
 

@@ -15,8 +15,6 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/types/span.h"
-#include "store/object_id.h"
-
 namespace spillway {
 
 // Thread-safety: a hook is called by the thread that set it.
@@ -24,10 +22,11 @@ class WaitHook {
  public:
   virtual ~WaitHook() = default;
 
-  // This thread is about to wait until `count` of the objects are ready; without a deadline if
-  // `unbounded`. `ready` tells whether they are. May take its time, and may make them ready. If it
-  // returns an error, there is no wait, and who asked for the value gets the error.
-  virtual absl::Status BeforeWait(absl::Span<const ObjectId> ids, size_t count, bool unbounded,
+  // This thread is about to wait until `count` of the objects, named by AnyRef::key(), are ready;
+  // without a deadline if `unbounded`. `ready` tells whether they are. May take its time, and may
+  // make them ready. If it returns an error, there is no wait, and who asked for the value gets the
+  // error.
+  virtual absl::Status BeforeWait(absl::Span<const void* const> keys, size_t count, bool unbounded,
                                   absl::FunctionRef<bool()> ready) = 0;
 
   // The wait, if there was one, is over. Comes once after each BeforeWait that returned OK.

@@ -179,6 +179,7 @@ class StoreCore final : public RelocationListener {
   void Orphan();
   bool closed() const { return closed_.load(std::memory_order_acquire); }
 
+  uint64_t memory_limit_bytes() const { return budget_.limit_bytes(); }
   uint64_t max_object_bytes() const { return max_object_bytes_.load(std::memory_order_relaxed); }
   absl::Time TimeOf(uint32_t deciseconds) const;
   std::string Describe(const Entry* entry) const;

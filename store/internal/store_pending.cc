@@ -118,9 +118,8 @@ size_t StoreCore::WaitReady(absl::Span<Entry* const> entries, size_t count, absl
   WaitHook* const hook = ready() ? nullptr : CurrentWaitHook();
   absl::Status allowed;
   if (hook != nullptr) {
-    absl::InlinedVector<ObjectId, 1> ids;
-    for (const Entry* entry : entries) ids.push_back({entry->id.load(std::memory_order_relaxed)});
-    allowed = hook->BeforeWait(ids, count, deadline == absl::InfiniteFuture(), ready);
+    const absl::InlinedVector<const void*, 1> keys(entries.begin(), entries.end());
+    allowed = hook->BeforeWait(keys, count, deadline == absl::InfiniteFuture(), ready);
   }
   while (allowed.ok() && !ready()) {
     if (!state->parker->Park(deadline) && clock_->Now() >= deadline) break;

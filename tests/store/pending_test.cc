@@ -268,9 +268,9 @@ TEST(PendingTest, ARefTellsOfAnErrorWithoutAGet) {
 class KeepingHook final : public WaitHook {
  public:
   explicit KeepingHook(Promise<int> promise) : promise_(std::move(promise)) {}
-  absl::Status BeforeWait(absl::Span<const ObjectId> ids, size_t count, bool unbounded,
+  absl::Status BeforeWait(absl::Span<const void* const> keys, size_t count, bool unbounded,
                           absl::FunctionRef<bool()> ready) override {
-    EXPECT_EQ(ids.size(), 1u);
+    EXPECT_EQ(keys.size(), 1u);
     EXPECT_EQ(count, 1u);
     unbounded_ = unbounded;
     EXPECT_FALSE(ready());
