@@ -13,7 +13,7 @@ namespace spillway {
 struct ActorOptions {
   // Under which Runtime::FindActor finds it, while it lives; empty for none. Shown in errors and in
   // the timeline.
-  std::string name;
+  std::string name = {};
 
   // Calls that run at once. With more than one the object has to be thread-safe, and calls begin in
   // order but overlap.

@@ -1,5 +1,6 @@
 #include "runtime/task_executor.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -27,7 +28,7 @@ class TbbExecutor final : public TaskExecutor {
  public:
   explicit TbbExecutor(int workers)
       : allowed_(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(workers) + 1),
-        arena_(workers, /*reserved_for_masters=*/0) {}
+        arena_(WorkersAllowed(workers), /*reserved_for_masters=*/0) {}
 
   void Post(std::function<void()> work) override {
     auto* const handed = new std::function<void()>(std::move(work));
@@ -40,6 +41,13 @@ class TbbExecutor final : public TaskExecutor {
   }
 
  private:
+  // Asking for more makes oneTBB complain on standard error.
+  static int WorkersAllowed(int workers) {
+    const size_t allowed =
+        tbb::global_control::active_value(tbb::global_control::max_allowed_parallelism);
+    return std::max(1, std::min(workers, static_cast<int>(allowed) - 1));
+  }
+
   // oneTBB counts the program's main thread as one that works, which ours do not. Of several such
   // wishes in a process the least one counts; a runtime makes up for what it does not get.
   tbb::global_control allowed_;

@@ -19,7 +19,7 @@ inline bool IsTransient(const absl::Status& status) {
 
 struct TaskOptions {
   // Shown in errors, statistics and the timeline.
-  std::string name;
+  std::string name = {};
 
   // Tasks of higher priority start first, whatever their order of submission; within one priority
   // they start roughly in that order. Tasks of lower priority than 0 get a start now and then even

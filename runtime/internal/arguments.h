@@ -90,6 +90,28 @@ class ValueArgument {
   V value_;
 };
 
+// A ref that is passed on as an AnyRef.
+class AnyRefArgument {
+ public:
+  struct Resolved {
+    AnyRef value;
+    AnyRef&& Pass() { return std::move(value); }
+  };
+  static constexpr bool kCopyable = true;
+
+  template <typename T>
+  AnyRefArgument(Task*, const ObjectRef<T>& ref) : value_(ref.any()) {}
+  uint64_t held_bytes() const { return sizeof(AnyRef); }
+
+  absl::Status Resolve(const Task&, std::optional<Resolved>* resolved) {
+    resolved->emplace(Resolved{value_});
+    return absl::OkStatus();
+  }
+
+ private:
+  AnyRef value_;
+};
+
 // What a callable with a parameter P gets of an object of type T.
 enum class PassAs { kView, kObjectView, kDecoded, kTable, kImpossible };
 
@@ -220,7 +242,8 @@ class ObjectsArgument {
 // The kind of argument that an A makes for a parameter P.
 template <typename A, typename P, bool kUnresolved>
 struct SelectArgument {
-  using type = ValueArgument<A>;
+  using type = std::conditional_t<RefTraits<A>::kIsRef && !std::is_same_v<std::remove_cvref_t<P>, A>,
+                                  AnyRefArgument, ValueArgument<A>>;
 };
 template <typename T, typename P>
 struct SelectArgument<ObjectRef<T>, P, false> {

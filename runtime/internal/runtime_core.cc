@@ -128,21 +128,32 @@ void RuntimeCore::RecordTimes(int64_t queued_ns, int64_t ran_ns) {
 
 // ---- Submission ----
 
-bool RuntimeCore::TooMuchOutstanding(double share) const {
+bool RuntimeCore::TooMuchOutstanding(double share, uint64_t bytes_more) const {
   // Ends first, so that the difference is never too small.
   const uint64_t finished = Sum(Tally::kFinished);
   const uint64_t finished_bytes = Sum(Tally::kFinishedBytes);
   const uint64_t tasks = Sum(Tally::kSubmitted) - finished;
   const uint64_t bytes = Sum(Tally::kSubmittedBytes) - finished_bytes;
-  return static_cast<double>(tasks) > share * static_cast<double>(options_.outstanding_tasks_max) ||
-         static_cast<double>(bytes) > share * static_cast<double>(options_.outstanding_bytes_max);
+  // Those that wait to be let in are counted as tasks already, the caller among them.
+  const uint64_t outside = std::max<uint64_t>(1, submits_waiting_.load());
+  const double others = tasks > outside ? static_cast<double>(tasks - outside) : 0;
+  if (others >= share * static_cast<double>(options_.outstanding_tasks_max)) return true;
+  // One that holds more than the bound alone is let in when nobody else holds anything.
+  return bytes > 0 && static_cast<double>(bytes + bytes_more) >
+                          std::max(share * static_cast<double>(options_.outstanding_bytes_max),
+                                   static_cast<double>(bytes_more));
 }
 
 absl::Status RuntimeCore::BeginSubmit(uint64_t bytes) {
   Stripe& mine = MyStripe();
   mine.counts[static_cast<size_t>(Tally::kSubmitted)].fetch_add(1, std::memory_order_seq_cst);
+  const absl::Status status = MaySubmit(bytes);
   mine.counts[static_cast<size_t>(Tally::kSubmittedBytes)].fetch_add(bytes,
                                                                      std::memory_order_relaxed);
+  return status;
+}
+
+absl::Status RuntimeCore::MaySubmit(uint64_t bytes) {
   const Phase phase = phase_.load(std::memory_order_seq_cst);
   if (phase != Phase::kOpen && !(phase == Phase::kDraining && scheduler_->OnWorker())) [[unlikely]]
     return absl::UnavailableError("the runtime is shut down");
@@ -153,11 +164,11 @@ absl::Status RuntimeCore::BeginSubmit(uint64_t bytes) {
       bytes < std::min(kLargeSubmitBytes, options_.outstanding_bytes_max)) [[likely]] {
     return absl::OkStatus();
   }
-  if (!TooMuchOutstanding(1.0)) return absl::OkStatus();
-  return WaitToSubmit();
+  if (!TooMuchOutstanding(1.0, bytes)) return absl::OkStatus();
+  return WaitToSubmit(bytes);
 }
 
-absl::Status RuntimeCore::WaitToSubmit() {
+absl::Status RuntimeCore::WaitToSubmit(uint64_t bytes) {
   Count(Tally::kSubmitWaits);
   const absl::Time deadline = clock_->Now() + options_.submit_wait_max;
   const std::unique_ptr<Parker> parker = clock_->NewParker();
@@ -166,8 +177,9 @@ absl::Status RuntimeCore::WaitToSubmit() {
     waiters_.push_back(parker.get());
   }
   waiters_count_.fetch_add(1);
+  submits_waiting_.fetch_add(1);
   absl::Status status;
-  while (TooMuchOutstanding(kResumeShare)) {
+  while (TooMuchOutstanding(kResumeShare, bytes)) {
     const absl::Time now = clock_->Now();
     if (!accepting()) {
       status = absl::UnavailableError("the runtime is shut down");
@@ -184,6 +196,7 @@ absl::Status RuntimeCore::WaitToSubmit() {
     }
     parker->Park(std::min(deadline, now + kLookAgain));
   }
+  submits_waiting_.fetch_sub(1);
   waiters_count_.fetch_sub(1);
   MutexLock lock(&waiters_mutex_);
   waiters_.erase(std::find(waiters_.begin(), waiters_.end(), parker.get()));
@@ -525,7 +538,9 @@ absl::Status RuntimeCore::Shutdown(bool drain, absl::Duration timeout) {
 void RuntimeCore::Detach() {
   attached_.store(false, std::memory_order_release);
   // Threads that did not come back use it; then it goes with the last of them.
-  if (threads_ended_.load()) owned_store_.reset();
+  if (!threads_ended_.load()) return;
+  owned_store_.reset();
+  owned_executor_.reset();
 }
 
 void RuntimeCore::WatchProgress(absl::Time when) {

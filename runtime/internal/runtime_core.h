@@ -147,8 +147,10 @@ class RuntimeCore final : public WaitHook, public std::enable_shared_from_this<R
 
   void ArgumentsReady(Task* task);
   void OnTimeout(Task* task);
-  absl::Status WaitToSubmit();
-  bool TooMuchOutstanding(double share) const;
+  absl::Status MaySubmit(uint64_t bytes);
+  absl::Status WaitToSubmit(uint64_t bytes);
+  // Whether a submission that holds `bytes_more` would come to `share` of a bound.
+  bool TooMuchOutstanding(double share, uint64_t bytes_more) const;
   bool TryRunInline(const void* key);
   void CancelAll(const absl::Status& status);
   // Waits until nothing is outstanding.
@@ -176,6 +178,7 @@ class RuntimeCore final : public WaitHook, public std::enable_shared_from_this<R
 
   std::atomic<Phase> phase_{Phase::kOpen};
   std::atomic<uint32_t> waiters_count_{0};
+  std::atomic<uint32_t> submits_waiting_{0};
   Mutex waiters_mutex_;
   std::vector<Parker*> waiters_ ABSL_GUARDED_BY(waiters_mutex_);
 

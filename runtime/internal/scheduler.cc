@@ -176,12 +176,16 @@ void Scheduler::Launch(Slot* slot) {
         kept = owner.lock();
         mine = posts->waiting.front().slot;
         posts->waiting.pop_front();
+        ++posts->begun;
       }
     }
     if (mine != nullptr) Drain(mine);
     kept = nullptr;
     MutexLock lock(&posts->mutex);
     --posts->in_executor;
+    if (mine != nullptr && --posts->begun == 0 && posts->stop_parker != nullptr) {
+      posts->stop_parker->Unpark();
+    }
   });
   if (spins_ && !help_asked_.exchange(true, std::memory_order_acq_rel) && help_wanted_) {
     help_wanted_();
@@ -486,6 +490,15 @@ bool Scheduler::Stop(absl::Time deadline) {
     ended = drains_ == 0;
   }
   if (!ended) return false;
+  // The executor's threads are still on their way out of our code.
+  for (;;) {
+    {
+      MutexLock lock(&posts_->mutex);
+      posts_->stop_parker = posts_->begun == 0 ? nullptr : parker.get();
+      if (posts_->begun == 0) break;
+    }
+    parker->Park(absl::InfiniteFuture());
+  }
   threads_.Stop(kThreadsStopMax);
   stopped_.store(true);
   DiscardAll();

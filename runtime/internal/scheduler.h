@@ -152,7 +152,9 @@ class Scheduler {
       absl::Time since;
     };
     std::deque<Waiting> waiting ABSL_GUARDED_BY(mutex);
-    int in_executor ABSL_GUARDED_BY(mutex) = 0;
+    int in_executor ABSL_GUARDED_BY(mutex) = 0;  // posted, and not over
+    int begun ABSL_GUARDED_BY(mutex) = 0;        // of those: in our code
+    Parker* stop_parker ABSL_GUARDED_BY(mutex) = nullptr;
   };
 
   void WakeWorker();

@@ -198,7 +198,7 @@ struct TaskTypes {
   using Returned = std::remove_cvref_t<typename decltype(Invoked<ArgumentTuple>::Type())::type>;
   static constexpr bool kCopyable = Invoked<ArgumentTuple>::kCopyable;
   using Value = typename ResultOf<Returned>::Value;
-  static_assert(!std::is_pointer_v<Value> && !std::is_reference_v<Value>,
+  static_assert(!std::is_pointer_v<Value> || std::is_same_v<Value, const char*>,
                 "A task must return a value: a pointer means nothing once the task is over.");
   using Result = typename SelectResult<Value, kMany>::type;
   using Refs = typename Result::Refs;
