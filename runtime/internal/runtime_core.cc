@@ -462,7 +462,9 @@ bool RuntimeCore::AwaitQuiet(absl::Time deadline) {
     waiters_.push_back(parker.get());
   }
   waiters_count_.fetch_add(1);
-  while (!Quiet()) {
+  // Once is enough: what comes later is refused.
+  bool quiet = false;
+  while (!(quiet = Quiet())) {
     const absl::Time now = clock_->Now();
     if (now >= deadline) break;
     parker->Park(std::min(deadline, now + kLookAgain));
@@ -470,7 +472,7 @@ bool RuntimeCore::AwaitQuiet(absl::Time deadline) {
   waiters_count_.fetch_sub(1);
   MutexLock lock(&waiters_mutex_);
   waiters_.erase(std::find(waiters_.begin(), waiters_.end(), parker.get()));
-  return Quiet();
+  return quiet;
 }
 
 void RuntimeCore::CancelAll(const absl::Status& status) {
