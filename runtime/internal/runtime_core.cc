@@ -322,8 +322,8 @@ void RuntimeCore::CallEnded(Task* task, const absl::Status& status) {
       const Timers::Handle retry =
           timers_->At(clock_->Now() + delay, [this, kept] { ArgumentReady(kept.get()); });
       if (retry.second == 0) EndUnrun(task, ShutDownError());
-      // Who cancelled it while it ran found it running, and only asked it to stop.
-      if (task->stop_requested()) EndUnrun(task, absl::CancelledError("the task was cancelled"));
+      // Who cancelled it meanwhile may have found it running, and left its end to us.
+      if (task->claimed() || task->stop_requested()) EndUnrun(task, ShutDownError());
       return;
     }
   }
@@ -356,13 +356,14 @@ void RuntimeCore::Finished(Task* task) {
 
 void RuntimeCore::OnTimeout(Task* task) {
   if (task->state() != TaskState::kRunning) return;
-  task->RequestStop();
   const absl::Duration timeout = task->details_->options.timeout;
+  // The result is settled first: a task that stops when it is asked to has missed its time.
   if (task->FailIfUnclaimed(
           FailureOf(task->name(), absl::DeadlineExceededError(absl::StrCat(
                                       "still running after ", absl::FormatDuration(timeout)))))) {
     Count(Tally::kTimeouts);
   }
+  task->RequestStop();
 }
 
 bool RuntimeCore::Cancel(const void* key, absl::string_view reason) {
@@ -371,10 +372,10 @@ bool RuntimeCore::Cancel(const void* key, absl::string_view reason) {
   const absl::Status status = FailureOf(task->name(), absl::CancelledError(reason));
   bool cancelled = EndUnrun(task, status);
   if (!cancelled) {
-    task->RequestStop();
     cancelled = task->FailIfUnclaimed(status);
     if (cancelled) Count(Tally::kCancelled);
-    // It may have been between two attempts when it was asked to stop.
+    task->RequestStop();
+    // It may have been on its way to another attempt.
     EndUnrun(task, status);
   }
   task->Unref();
