@@ -5,8 +5,17 @@
 #include <utility>
 
 #include "glog/logging.h"
+
+// The system's oneTBB is not instrumented, so the thread sanitizer cannot judge what its headers do
+// together with it.
+#ifdef SPILLWAY_TSAN
+#pragma clang attribute push(__attribute__((no_sanitize("thread"))), apply_to = function)
+#endif
 #include "tbb/global_control.h"
 #include "tbb/task_arena.h"
+#ifdef SPILLWAY_TSAN
+#pragma clang attribute pop
+#endif
 
 #ifdef SPILLWAY_TSAN
 extern "C" void __tsan_acquire(void* address);
@@ -16,8 +25,7 @@ extern "C" void __tsan_release(void* address);
 namespace spillway {
 namespace {
 
-// The system's oneTBB is not instrumented, so the thread sanitizer does not see that what enqueues
-// comes before what is run.
+// Nor does the sanitizer see that what enqueues comes before what is run.
 void TellSanitizerOfHandOver([[maybe_unused]] void* address, [[maybe_unused]] bool gives) {
 #ifdef SPILLWAY_TSAN
   gives ? __tsan_release(address) : __tsan_acquire(address);

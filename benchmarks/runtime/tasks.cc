@@ -65,9 +65,8 @@ int64_t TimeTbbTasks(tbb::task_arena* arena, uint32_t count) {
   std::vector<std::atomic<int>> results(count);
   const int64_t began = NowNanos();
   for (uint32_t i = 0; i < count; ++i) {
-    arena->enqueue([&results, i] {
-      results[i].store(static_cast<int>(i) + 1, std::memory_order_release);
-    });
+    arena->enqueue(
+        [&results, i] { results[i].store(static_cast<int>(i) + 1, std::memory_order_release); });
   }
   for (std::atomic<int>& result : results) {
     while (result.load(std::memory_order_acquire) == 0) std::this_thread::yield();
@@ -168,11 +167,12 @@ void MeasureQueue(const RuntimeBenchmarkOptions& options, Report* report) {
       Pending<int> gate = runtime->store()->MakePending<int>().value();
       std::vector<ObjectRef<Done>> blockers;
       for (int i = 0; i < runtime->workers(); ++i) {
-        blockers.push_back(
-            runtime->Submit([](ObjectRef<int> ref) {
+        blockers.push_back(runtime->Submit(
+            [](ObjectRef<int> ref) {
               // Without the runtime's knowledge, so that nobody takes this worker's place.
               while (!ref.ready()) std::this_thread::yield();
-            }, gate.ref));
+            },
+            gate.ref));
       }
       std::vector<ObjectRef<int>> refs;
       refs.reserve(count);

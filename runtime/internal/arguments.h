@@ -242,8 +242,9 @@ class ObjectsArgument {
 // The kind of argument that an A makes for a parameter P.
 template <typename A, typename P, bool kUnresolved>
 struct SelectArgument {
-  using type = std::conditional_t<RefTraits<A>::kIsRef && !std::is_same_v<std::remove_cvref_t<P>, A>,
-                                  AnyRefArgument, ValueArgument<A>>;
+  using type =
+      std::conditional_t<RefTraits<A>::kIsRef && !std::is_same_v<std::remove_cvref_t<P>, A>,
+                         AnyRefArgument, ValueArgument<A>>;
 };
 template <typename T, typename P>
 struct SelectArgument<ObjectRef<T>, P, false> {

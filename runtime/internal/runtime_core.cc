@@ -477,8 +477,11 @@ bool RuntimeCore::AwaitQuiet(absl::Time deadline) {
 }
 
 void RuntimeCore::CancelAll(const absl::Status& status) {
-  for (Task* task : producers_.All()) {
-    if (!EndUnrun(task, FailureOf(task->name(), status))) task->RequestStop();
+  const std::vector<Task*> tasks = producers_.All();
+  // First those that do not run: else a task that stops would make way for one of them.
+  for (Task* task : tasks) EndUnrun(task, FailureOf(task->name(), status));
+  for (Task* task : tasks) {
+    if (task->state() == TaskState::kRunning) task->RequestStop();
     task->Unref();
   }
 }

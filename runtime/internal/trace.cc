@@ -76,8 +76,8 @@ std::string Trace::ToJson() const {
                       Quoted(worker ? absl::StrCat("worker ", i) : std::string("fetches")), "}}");
       separator = ",\n";
     }
-    MutexLock lock(&lines_[i]->mutex);
     const Line& line = *lines_[i];
+    MutexLock lock(&line.mutex);
     for (size_t k = 0; k < line.ring.size(); ++k) {
       const Event& event = line.ring[(line.next + k) % line.ring.size()];
       const std::string name = Quoted({event.name.data(), event.name_size});

@@ -229,8 +229,7 @@ TEST_P(ActorTest, AfterAFatalFailureItIsBuiltAnew) {
 }
 
 TEST_P(ActorTest, CheckpointsEverySoManyCalls) {
-  auto counter =
-      runtime_->CreateActor<Counter>({.max_restarts = 1, .checkpoint_every = 10}, 0);
+  auto counter = runtime_->CreateActor<Counter>({.max_restarts = 1, .checkpoint_every = 10}, 0);
   for (int i = 0; i < 25; ++i) counter.Call(&Counter::Add, 1);
   counter.Call(&Counter::Break);
   EXPECT_EQ(*counter.Call(&Counter::count).Get().value(), 20);
@@ -254,8 +253,7 @@ TEST_P(ActorTest, StopDrainsAndKillDoesNot) {
   stopped.Call(&Counter::AwaitGate, &gate);
   auto taken = stopped.Call(&Counter::Add, 1);
   stopped.Stop();
-  EXPECT_EQ(ErrorOf(stopped.Call(&Counter::Add, 1)).code(),
-            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ErrorOf(stopped.Call(&Counter::Add, 1)).code(), absl::StatusCode::kFailedPrecondition);
   gate.Open();
   EXPECT_EQ(*taken.Get().value(), 1);
 
@@ -288,7 +286,8 @@ TEST_P(ActorTest, AFullMailboxHoldsUpItsCallers) {
     }
     int Get() { return 1; }
   };
-  auto slow = runtime_->CreateActor<Slow>({.mailbox_max = 2, .mailbox_wait_max = absl::ZeroDuration()});
+  auto slow =
+      runtime_->CreateActor<Slow>({.mailbox_max = 2, .mailbox_wait_max = absl::ZeroDuration()});
   slow.Call(&Slow::Begin, &started, &gate);
   started.Await();
   auto first = slow.Call(&Slow::Get);

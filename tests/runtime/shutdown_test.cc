@@ -109,8 +109,8 @@ TEST_P(ShutdownTest, ACallersStoreOutlivesTheRuntime) {
   ObjectRef<int> done;
   for (int i = 0; i < 20; ++i) {
     auto runtime = Runtime::Start(options, store.get()).value();  // and again
-    auto next = runtime->Submit([i](int last) { return last + i; },
-                                done ? done : runtime->Put(0).value());
+    auto next =
+        runtime->Submit([i](int last) { return last + i; }, done ? done : runtime->Put(0).value());
     ASSERT_TRUE(next.Get().ok());
     done = next;
   }

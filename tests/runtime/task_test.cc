@@ -55,8 +55,8 @@ TEST_P(TaskTest, ARefIsResolvedByItsParameter) {
   auto numbers = runtime_->Put(std::vector<double>{1, 2, 3}).value();
   auto text = runtime_->Put("hello").value();
   // Copies.
-  EXPECT_EQ(*runtime_->Submit([](std::vector<double> v) { return v.size(); }, numbers).Get().value(),
-            3u);
+  EXPECT_EQ(
+      *runtime_->Submit([](std::vector<double> v) { return v.size(); }, numbers).Get().value(), 3u);
   EXPECT_EQ(*runtime_->Submit([](const std::string& s) { return s + "!"; }, text).Get().value(),
             "hello!");
   // Views: the very bytes of the object.
@@ -67,8 +67,7 @@ TEST_P(TaskTest, ARefIsResolvedByItsParameter) {
   EXPECT_EQ(*runtime_->Submit(address, numbers).Get().value(),
             reinterpret_cast<uint64_t>(view->data()));
   EXPECT_EQ(*runtime_->Submit([](std::string_view s) { return s.size(); }, text).Get().value(), 5u);
-  EXPECT_EQ(*runtime_
-                 ->Submit([](ObjectView<std::vector<double>> v) { return v->size(); }, numbers)
+  EXPECT_EQ(*runtime_->Submit([](ObjectView<std::vector<double>> v) { return v->size(); }, numbers)
                  .Get()
                  .value(),
             3u);
@@ -78,9 +77,8 @@ TEST_P(TaskTest, ARefIsResolvedByItsParameter) {
   EXPECT_EQ(*runtime_->Submit([](double x) { return x / 2; }, three).Get().value(), 1.5);
   // The ref itself, which is not waited for.
   Pending<int> pending = runtime_->store()->MakePending<int>().value();
-  EXPECT_FALSE(*runtime_->Submit([](ObjectRef<int> ref) { return ref.ready(); }, pending.ref)
-                    .Get()
-                    .value());
+  EXPECT_FALSE(
+      *runtime_->Submit([](ObjectRef<int> ref) { return ref.ready(); }, pending.ref).Get().value());
   EXPECT_TRUE(*runtime_->Submit([](AnyRef ref) { return static_cast<bool>(ref); }, pending.ref)
                    .Get()
                    .value());
@@ -108,10 +106,9 @@ TEST_P(TaskTest, AVectorOfRefsIsResolvedToo) {
 
 TEST_P(TaskTest, AValueThatCannotBeCopiedIsMoved) {
   auto owned = std::make_unique<int>(5);
-  EXPECT_EQ(*runtime_->Submit([](std::unique_ptr<int> p) { return *p; }, std::move(owned))
-                 .Get()
-                 .value(),
-            5);
+  EXPECT_EQ(
+      *runtime_->Submit([](std::unique_ptr<int> p) { return *p; }, std::move(owned)).Get().value(),
+      5);
   TaskOptions retried;
   retried.max_retries = 1;
   EXPECT_EQ(CodeOf(ErrorOf(runtime_->Submit(
@@ -155,8 +152,7 @@ TEST_P(TaskTest, NumReturnsMakesAnObjectOfEachElement) {
 }
 
 TEST_P(TaskTest, AResultIsStoredOnceAndGoesWithItsLastRef) {
-  ObjectRef<std::vector<int>> ref =
-      runtime_->Submit([] { return std::vector<int>(100'000, 7); });
+  ObjectRef<std::vector<int>> ref = runtime_->Submit([] { return std::vector<int>(100'000, 7); });
   ASSERT_TRUE(runtime_->Shutdown(ShutdownMode::kDrain, absl::Seconds(60)).ok());
   ASSERT_TRUE(ref.Get().ok());
   EXPECT_EQ(runtime_->store()->Stats().puts, 1u);
@@ -190,7 +186,8 @@ TEST_P(TaskTest, AFailureReachesAllDependantsWithTheNamesOnItsWay) {
     return absl::NotFoundError("no such file");
   });
   auto parse = runtime_->Submit(named("parse"), Twice, load);
-  auto sum = runtime_->Submit(named("sum"), [](int a, int b) { return a + b; }, parse, load);
+  auto sum = runtime_->Submit(
+      named("sum"), [](int a, int b) { return a + b; }, parse, load);
   std::vector<ObjectRef<int>> many;
   for (int i = 0; i < 100; ++i) many.push_back(runtime_->Submit(Twice, parse));
   gate.Open();
@@ -257,13 +254,14 @@ TEST_P(TaskTest, RetriesWhatIsRetryableAndNothingElse) {
   EXPECT_EQ(calls.load(), 1);
   options.retryable = [](const absl::Status& status) { return absl::IsInternal(status); };
   calls = 0;
-  EXPECT_EQ(CodeOf(ErrorOf(runtime_->Submit(options,
-                                            [&calls](const std::string& s) -> absl::StatusOr<int> {
-                                              ++calls;
-                                              EXPECT_EQ(s, "kept");  // a copy each time
-                                              return absl::InternalError("always");
-                                            },
-                                            std::string("kept")))),
+  EXPECT_EQ(CodeOf(ErrorOf(runtime_->Submit(
+                options,
+                [&calls](const std::string& s) -> absl::StatusOr<int> {
+                  ++calls;
+                  EXPECT_EQ(s, "kept");  // a copy each time
+                  return absl::InternalError("always");
+                },
+                std::string("kept")))),
             absl::StatusCode::kInternal);
   EXPECT_EQ(calls.load(), 6);
   EXPECT_EQ(runtime_->Stats().retries, 8u);
