@@ -208,7 +208,9 @@ bool ActorCore::ShouldEnd() const {
 void ActorCore::StartTurns() {
   if (state_ == State::kDead || state_ == State::kBuilding) return;
   const uint64_t wanted = mailbox_.size() + (ShouldEnd() || !fatal_.ok() ? 1 : 0);
-  while (turns_ < options_.max_concurrency && static_cast<uint64_t>(turns_) < wanted) {
+  // Those that run a call are not there for what waits: the call may take long.
+  while (turns_ < options_.max_concurrency &&
+         static_cast<uint64_t>(turns_) < running_calls_.size() + wanted) {
     ++turns_;
     Ref();
     core_->scheduler().Enqueue(this);
