@@ -201,6 +201,7 @@ class StoreCore final : public RelocationListener {
 
   // RelocationListener.
   bool OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) override;
+  bool OnDamaged(SpillTicket ticket) override;
 
  private:
   friend class Spiller;
