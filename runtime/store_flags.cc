@@ -24,7 +24,7 @@ DEFINE_string(
     "time. Empty: the store is memory only");
 DEFINE_string(spill_limit, "0",
               "Bytes that the spill directory may hold, such as 20G; 0 is no limit but the disk's");
-DEFINE_string(eviction_policy, "lru", "What leaves memory first: the name of an eviction policy");
+DEFINE_string(eviction_policy, "cost", "What leaves memory first: the name of an eviction policy");
 DEFINE_double(
     high_watermark, 0.80,
     "Share of the memory limit above which objects are written to the spill tier ahead of need");

@@ -26,6 +26,7 @@
 #include <cstdint>
 
 #include "glog/logging.h"
+#include "store/internal/memory/block_poison.h"
 
 namespace spillway::internal {
 
@@ -94,18 +95,25 @@ inline bool IsResident(uint64_t word) { return (word & kResident) != 0; }
 // Where the evictor keeps an entry.
 enum class QueuedIn : uint8_t { kNone, kPolicy, kOutgoing, kToSpill };
 
-// An offset: there are no bytes in memory. The arena's region is shorter.
-inline constexpr uint64_t kNoBytes = (uint64_t{1} << 44) - 1;
+// A place: there are no bytes in memory. The arena's region is shorter.
+inline constexpr int kSkewShift = 44;
+inline constexpr uint64_t kNoBytes = (uint64_t{1} << kSkewShift) - 1;
+
+// Bits 0..43: the payload's offset in the arena. Above: unused bytes before it in its block, in
+// units of 64, because a FlatBuffer is built from the end of its block downwards.
+inline constexpr uint64_t kSkewUnit = 64;
+inline constexpr uint64_t PlaceOf(uint64_t block_offset, uint64_t skew = 0) {
+  return (block_offset + skew * kSkewUnit) | skew << kSkewShift;
+}
+inline constexpr uint64_t PayloadOffset(uint64_t place) { return place & kNoBytes; }
+inline constexpr uint64_t SkewBytes(uint64_t place) { return (place >> kSkewShift) * kSkewUnit; }
 
 struct alignas(64) Entry {
   std::atomic<uint64_t> word{0};
   std::atomic<uint64_t> id{0};  // 0 while free
-  // Where the bytes are. Changed by whoever builds the object, then under the stripe lock and while
-  // nobody holds a pin; read under a pin or the lock.
-  uint64_t offset : 44 = kNoBytes;  // of the block in the arena
-  // Unused bytes before the payload in its block, in units of 64: a FlatBuffer is built from the
-  // end of its block downwards.
-  uint64_t skew : 20 = 0;
+  // Where the bytes are; see PlaceOf. Changed by whoever builds the object, then under the stripe
+  // lock and while nobody holds a pin; it holds under a pin or the lock.
+  std::atomic<uint64_t> place{kNoBytes};
   // Payload bytes. Constant once the object is sealed, read by anybody at any time.
   std::atomic<uint64_t> size{0};
   uint64_t ticket = 0;      // on the spill tier, 0 for none; guarded by the stripe lock
@@ -136,19 +144,54 @@ inline const SlabHeader& SlabOf(const Entry* entry) {
                                               ~static_cast<uintptr_t>(kSlabBytes - 1));
 }
 
-inline constexpr uint64_t kSkewUnit = 64;
-
-// What the arena was asked for: payload and skew.
-inline uint64_t BlockBytesOf(const Entry* entry) { return entry->size + entry->skew * kSkewUnit; }
+inline bool HasBytes(const Entry* entry) {
+  return entry->place.load(std::memory_order_relaxed) != kNoBytes;
+}
+// What the arena was asked for: skew and payload.
+inline uint64_t BlockOffsetOf(const Entry* entry) {
+  const uint64_t place = entry->place.load(std::memory_order_relaxed);
+  return PayloadOffset(place) - SkewBytes(place);
+}
+inline uint64_t BlockBytesOf(const Entry* entry) {
+  return entry->size.load(std::memory_order_relaxed) +
+         SkewBytes(entry->place.load(std::memory_order_relaxed));
+}
+inline char* BytesAt(const Entry* entry, uint64_t place) {
+  return SlabOf(entry).arena_base + PayloadOffset(place);
+}
 inline char* BytesOf(const Entry* entry) {
-  return SlabOf(entry).arena_base + entry->offset + entry->skew * kSkewUnit;
+  return BytesAt(entry, entry->place.load(std::memory_order_relaxed));
 }
 
-// Begins to fetch the first of the bytes, if there are any. Only a hint: it may read an offset that
-// is being changed, which the sanitizer cannot know to be harmless.
-inline void PrefetchBytes([[maybe_unused]] const Entry* entry) {
-#ifndef SPILLWAY_TSAN
-  __builtin_prefetch(BytesOf(entry));
+// Under the address sanitizer nobody may touch the bytes of an object without a pin: a view that
+// dangles is found out at once, and not only when its memory has another owner. For that, changes
+// of an object's pins are kept apart: bytes are poisoned before the last pin goes, and unpoisoned
+// after the first one came. In other builds nothing of this is there.
+#ifdef SPILLWAY_BLOCK_POISON
+class PinGuard {
+ public:
+  explicit PinGuard(const Entry* entry);
+  ~PinGuard();
+  PinGuard(const PinGuard&) = delete;
+  PinGuard& operator=(const PinGuard&) = delete;
+
+ private:
+  const uint32_t slot_;
+};
+#else
+struct PinGuard {
+  explicit PinGuard(const Entry*) {}
+};
+#endif
+
+inline void PoisonBytes([[maybe_unused]] const Entry* entry) {
+#ifdef SPILLWAY_BLOCK_POISON
+  if (HasBytes(entry)) PoisonBlocks(BytesOf(entry), entry->size);
+#endif
+}
+inline void UnpoisonBytes([[maybe_unused]] const Entry* entry) {
+#ifdef SPILLWAY_BLOCK_POISON
+  if (HasBytes(entry)) UnpoisonBlocks(BytesOf(entry), entry->size);
 #endif
 }
 
@@ -174,14 +217,16 @@ inline bool RefIfNotZero(Entry* entry) {
   return false;
 }
 
-// Takes a pin on resident bytes of an object that somebody holds a ref to. Unlike TryPin it never
-// has a pin to give back, so it may be used under locks.
+// Takes a pin on resident and verified bytes of an object that somebody holds a ref to. Unlike
+// TryPin it never has a pin to give back, so it may be used under locks.
 inline bool PinIfResident(Entry* entry) {
+  const PinGuard guard(entry);
   uint64_t old = entry->word.load(std::memory_order_relaxed);
-  while (IsResident(old) && (old & kRefMask) != 0) {
+  while ((old & (kResident | kUnverified)) == kResident && (old & kRefMask) != 0) {
     CHECK((old & kPinOverflow) == 0) << "too many pins on one object";
     if (entry->word.compare_exchange_weak(old, old + kPinOne, std::memory_order_acquire,
                                           std::memory_order_relaxed)) {
+      UnpoisonBytes(entry);
       return true;
     }
   }
@@ -200,6 +245,24 @@ inline void Unref(Entry* entry) {
   }
 }
 
+#ifdef SPILLWAY_BLOCK_POISON
+// Gives a pin back.
+inline void Unpin(Entry* entry) {
+  {
+    const PinGuard guard(entry);
+    uint64_t old = entry->word.load(std::memory_order_relaxed);
+    while ((old & kUnpinSlow) == 0 || PinsOf(old) != 1) {
+      CHECK_NE(PinsOf(old), 0u);
+      if (PinsOf(old) == 1 && IsResident(old)) PoisonBytes(entry);
+      if (entry->word.compare_exchange_weak(old, old - kPinOne, std::memory_order_release,
+                                            std::memory_order_relaxed)) {
+        return;
+      }
+    }
+  }
+  UnpinSlow(entry);
+}
+#else
 // Gives a pin back.
 inline void Unpin(Entry* entry) {
   uint64_t old = entry->word.load(std::memory_order_relaxed);
@@ -214,14 +277,21 @@ inline void Unpin(Entry* entry) {
     }
   }
 }
+#endif
 
 // A pin on resident and verified bytes by one atomic add. False: nothing is held, and the slow path
 // must decide.
 // REQUIRES: the caller keeps the entry alive by a ref or a pin.
 inline bool TryPin(Entry* entry) {
-  const uint64_t old = entry->word.fetch_add(kPinOne, std::memory_order_acquire);
-  if ((old & (kResident | kPinOverflow | kUnverified)) == kResident) [[likely]]
-    return true;
+  uint64_t old;
+  {
+    const PinGuard guard(entry);
+    old = entry->word.fetch_add(kPinOne, std::memory_order_acquire);
+    if ((old & (kResident | kPinOverflow | kUnverified)) == kResident) [[likely]] {
+      UnpoisonBytes(entry);
+      return true;
+    }
+  }
   CHECK((old & kPinOverflow) == 0) << "too many pins on one object";
   Unpin(entry);
   return false;

@@ -15,6 +15,9 @@ namespace {
 // Stripes, counters of the first threads and the like.
 constexpr uint64_t kFixedBytes = 64 * kKiB;
 
+// Views of one object whose labels are noted; the numbers have 16 bits.
+constexpr size_t kLabelsMax = 65535;
+
 // Objects named in the message of a Close that is refused.
 constexpr int kPinnedNamedMax = 5;
 
@@ -174,10 +177,10 @@ uint64_t StoreCore::Transit(Entry* entry, State state, uint64_t set_flags, uint6
 }
 
 void StoreCore::FreeBytes(Entry* entry, Aftermath* after) {
-  if (entry->offset == kNoBytes) return;
-  arena_->Free(entry->offset, BlockBytesOf(entry));
-  entry->offset = kNoBytes;
-  entry->skew = 0;
+  if (!HasBytes(entry)) return;
+  UnpoisonBytes(entry);
+  arena_->Free(BlockOffsetOf(entry), BlockBytesOf(entry));
+  entry->place.store(kNoBytes, std::memory_order_relaxed);
   after->room_made = true;
 }
 
@@ -206,6 +209,7 @@ void StoreCore::Bury(Entry* entry, Stripe& stripe, uint64_t word, Aftermath* aft
                              extras->second.contains.end());
       extras->second.contains.clear();
       TakeCallbacks(extras->second, after);
+      after->discarded = std::exchange(extras->second.on_loss, nullptr);
     }
   }
   if (PinsOf(word) == 0) FreeBytes(entry, after);
@@ -227,22 +231,31 @@ void StoreCore::FreeEntryIfUnused(Entry* entry, Stripe& stripe, Aftermath* after
 void StoreCore::Finish(Aftermath after) {
   if (after.room_made && !closed()) room_queue_->NotifyRoom();
   for (const ReadyCallback& callback : after.callbacks) callback();
-  // A container's refs may be the last ones of further containers: a loop, not a recursion, so that
-  // a chain of any length is released in constant stack. The list belongs to the outermost call.
-  if (!after.released.empty()) {
-    static thread_local std::vector<Entry*>* pending = nullptr;
-    if (pending != nullptr) {
-      pending->insert(pending->end(), after.released.begin(), after.released.end());
-    } else {
-      std::vector<Entry*> mine = std::move(after.released);
-      pending = &mine;
-      while (!mine.empty()) {
-        Entry* entry = mine.back();
-        mine.pop_back();
+  // A container's refs may be the last ones of further containers, and so may those of a callback:
+  // a loop, not a recursion, so that a chain of any length is released in constant stack. The lists
+  // belong to the outermost call.
+  if (!after.released.empty() || after.discarded) {
+    struct Lists {
+      std::vector<Entry*> released;
+      std::vector<LossCallback> discarded;
+    };
+    static thread_local Lists* pending = nullptr;
+    Lists mine;
+    const bool outermost = pending == nullptr;
+    if (outermost) pending = &mine;
+    pending->released.insert(pending->released.end(), after.released.begin(), after.released.end());
+    if (after.discarded) pending->discarded.push_back(std::move(after.discarded));
+    while (outermost && !(mine.released.empty() && mine.discarded.empty())) {
+      if (!mine.released.empty()) {
+        Entry* entry = mine.released.back();
+        mine.released.pop_back();
         internal::Unref(entry);
+      } else {
+        LossCallback discarded = std::move(mine.discarded.back());
+        mine.discarded.pop_back();
       }
-      pending = nullptr;
     }
+    if (outermost) pending = nullptr;
   }
   if (after.holds_life) DropLife();
   if (after.entry_freed) DropLife();
@@ -257,6 +270,7 @@ void StoreCore::Unpin(Entry* entry) {
   Aftermath after;
   {
     MutexLock lock(&stripe.mutex);
+    const PinGuard guard(entry);
     uint64_t old = entry->word.load(std::memory_order_acquire);
     for (;;) {
       if (PinsOf(old) == 1) {
@@ -267,6 +281,7 @@ void StoreCore::Unpin(Entry* entry) {
           after.room_made = true;
         }
       }
+      if (PinsOf(old) == 1 && IsResident(old)) PoisonBytes(entry);
       // A flag that only asked to be told is answered; a dead entry keeps its.
       uint64_t next = old - kPinOne;
       if (PinsOf(old) == 1 && after.room_made && StateOf(old) != State::kDeleted &&
@@ -365,19 +380,24 @@ absl::Status StoreCore::RemoveExplicitPin(Entry* entry) {
   return absl::OkStatus();
 }
 
-void StoreCore::AddLabel(Entry* entry, const char* label) {
+uint16_t StoreCore::AddLabel(Entry* entry, const char* label) {
   Stripe& stripe = StripeOf(entry);
   MutexLock lock(&stripe.mutex);
-  stripe.extras[entry->slot].labels.push_back(label);
   entry->word.fetch_or(kExtras, std::memory_order_relaxed);
+  std::vector<const char*>& labels = stripe.extras[entry->slot].labels;
+  auto free = std::find(labels.begin(), labels.end(), nullptr);
+  if (free == labels.end()) {
+    if (labels.size() == kLabelsMax) return 0;
+    free = labels.insert(free, nullptr);
+  }
+  *free = label;
+  return static_cast<uint16_t>(free - labels.begin() + 1);
 }
 
-void StoreCore::RemoveLabel(Entry* entry, const char* label) {
+void StoreCore::RemoveLabel(Entry* entry, uint16_t number) {
   Stripe& stripe = StripeOf(entry);
   MutexLock lock(&stripe.mutex);
-  std::vector<const char*>& labels = stripe.extras[entry->slot].labels;
-  const auto found = std::find(labels.begin(), labels.end(), label);
-  if (found != labels.end()) labels.erase(found);
+  stripe.extras[entry->slot].labels.at(number - 1) = nullptr;
 }
 
 bool StoreCore::OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) {
@@ -393,6 +413,23 @@ bool StoreCore::OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to
   }
   internal::Unref(entry);
   return exchanged;
+}
+
+bool StoreCore::OnDamaged(SpillTicket ticket) {
+  // Damage is rare enough for a look at all entries.
+  bool given_up = false;
+  entries_->ForEach([&](Entry* entry) {
+    MutexLock lock(&StripeOf(entry).mutex);
+    if (given_up || entry->ticket != ticket) return;
+    if (StateOf(entry->word.load(std::memory_order_acquire)) != State::kClean) return;
+    // Hot again: whoever wants its memory finds it dirty, and has it written anew.
+    LOG(WARNING) << "the copy of " << Describe(entry)
+                 << " on disk is damaged; it is in memory still, and will be written anew";
+    entry->ticket = kNoTicket;
+    Transit(entry, State::kHot);
+    given_up = true;
+  });
+  return given_up;
 }
 
 absl::Status StoreCore::Flush() {

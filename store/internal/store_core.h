@@ -46,6 +46,7 @@
 #include "store/internal/memory/admission_queue.h"
 #include "store/internal/memory/arena.h"
 #include "store/internal/memory/memory_budget.h"
+#include "store/internal/restore_cost.h"
 #include "store/internal/spiller.h"
 #include "store/object_id.h"
 #include "store/options.h"
@@ -69,15 +70,19 @@ class RestoreOperation {
 };
 
 using ReadyCallback = std::function<void()>;
+// Takes over a ref and a pin on the entry, which is Pending again: the promise of its value.
+using LossCallback = std::function<void(const absl::Status& why, Entry* entry)>;
 
 // What few entries have.
 struct EntryExtras {
   std::vector<std::pair<uint64_t, ReadyCallback>> on_ready;  // by number
   absl::Status failure;                                      // of a Failed entry
-  std::vector<const char*> labels;                           // of views, as given at Get
-  std::vector<Entry*> contains;                              // one ref held on each
-  uint32_t explicit_pins = 0;                                // by Pin, each also a pin in the word
-  bool kept = false;  // by PutOptions.keep, a ref in the word
+  LossCallback on_loss;                                      // may be empty
+  // Of views, as given at Get; number n stands at n - 1, a null is free.
+  std::vector<const char*> labels;
+  std::vector<Entry*> contains;  // one ref held on each
+  uint32_t explicit_pins = 0;    // by Pin, each also a pin in the word
+  bool kept = false;             // by PutOptions.keep, a ref in the word
 };
 
 // Thread-safe.
@@ -107,6 +112,8 @@ class StoreCore final : public RelocationListener {
   absl::StatusOr<Entry*> BeginPending(uint16_t type, const PutOptions& options);
   // Room for the value; Seal publishes it. NotFound or Unavailable if nobody can get it any more.
   absl::Status Fulfil(Entry* entry, uint64_t size);
+  // From here on the object contains these, too. Errors as CheckContains.
+  absl::Status Contain(Entry* entry, absl::Span<const AnyRef> refs);
   // In place of a value: an error for everybody who asks. `status` must not be OK.
   void Fail(Entry* entry, absl::Status status);
   // Calls back once the object is no longer pending: at once, on this thread, if it is not; else on
@@ -121,28 +128,40 @@ class StoreCore final : public RelocationListener {
   absl::Status WaitWhilePending(Entry* entry, absl::Duration wait);
   // Why the entry has no value and will have none; OK if it has, or may yet.
   absl::Status ErrorOf(Entry* entry);
+  // Whom a get calls that finds the value dropped or damaged; it then waits for a new one. Empty
+  // for nobody.
+  void OnLoss(Entry* entry, LossCallback callback);
   Clock* clock() const { return clock_; }
 
   // ---- Hints (store_pending.cc) ----
   void Hint(Entry* entry, PolicyHint hint);
 
   // ---- Gets (store_get.cc) ----
+  // Takes the time of a get of the same bytes. REQUIRES: the caller holds a pin.
+  void TimeHit(Entry* entry);
   // A pin on the entry's bytes after TryPin failed: waits, restores, or says why not.
   absl::Status PinSlow(Entry* entry, const GetOptions& options);
   // Pins many; statuses[i] tells whether entries[i] is pinned.
   void PinMany(absl::Span<Entry* const> entries, const GetOptions& options,
                std::vector<absl::Status>* statuses);
+  // The calling thread's counters.
+  CounterBlock& my_counters() { return counters_.Mine(); }
   // What a get that met resident bytes leaves behind: marks and counts.
-  void CountHit(Entry* entry) {
+  void CountHit(Entry* entry) { CountHit(entry, counters_.Mine()); }
+  void CountHit(Entry* entry, CounterBlock& mine) {
     const uint8_t marks = entry->marks.load(std::memory_order_relaxed);
-    if (marks != 255) entry->marks.store(marks + 1, std::memory_order_relaxed);
+    if (!ordered_hits_) {
+      if (marks != 255) entry->marks.store(marks + 1, std::memory_order_relaxed);
+    } else if (marks == 0 && mine.PushHit(entry->slot)) {
+      // One use until the policy has seen it.
+      entry->marks.store(1, std::memory_order_relaxed);
+    }
     const uint32_t now = now_ds_.load(std::memory_order_relaxed);
     if (entry->accessed_ds.load(std::memory_order_relaxed) != now) {
       entry->accessed_ds.store(now, std::memory_order_relaxed);
     }
-    CounterBlock& mine = counters_.Mine();
-    mine.Add(Counter::kHits);
-    if (ordered_hits_) mine.PushHit(entry->slot);
+    if (mine.Add(Counter::kHits) % kHitsPerSample == 0) [[unlikely]]
+      TimeHit(entry);
   }
 
   // ---- By id ----
@@ -162,9 +181,10 @@ class StoreCore final : public RelocationListener {
   // which it hands over.
   void AddExplicitPin(Entry* entry);
   absl::Status RemoveExplicitPin(Entry* entry);
-  // Who holds a view, by a name that outlives it. REQUIRES: the caller holds a pin.
-  void AddLabel(Entry* entry, const char* label);
-  void RemoveLabel(Entry* entry, const char* label);
+  // Who holds a view, by a name that outlives it. Returns the label's number, 0 if the object has
+  // too many to note one more. REQUIRES: the caller holds a pin.
+  uint16_t AddLabel(Entry* entry, const char* label);
+  void RemoveLabel(Entry* entry, uint16_t number);
 
   // ---- The whole ----
   absl::Status Flush();
@@ -186,6 +206,7 @@ class StoreCore final : public RelocationListener {
 
   // RelocationListener.
   bool OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) override;
+  bool OnDamaged(SpillTicket ticket) override;
 
  private:
   friend class Spiller;
@@ -203,6 +224,7 @@ class StoreCore final : public RelocationListener {
   struct Aftermath {
     std::vector<Entry*> released;  // refs of a container that went
     std::vector<ReadyCallback> callbacks;
+    LossCallback discarded;  // may hold refs
     bool entry_freed = false;
     bool room_made = false;
     bool holds_life = false;  // of the core, to be given up last
@@ -236,23 +258,31 @@ class StoreCore final : public RelocationListener {
   void CloseEntry(Entry* entry);
 
   // -- store_put.cc --
-  // An entry in state Building, in the index, without bytes.
-  absl::StatusOr<Entry*> AcquireEntry(State state, uint16_t type, const PutOptions& options);
+  // An entry in the given state, in the index, without bytes. If there is a block of `size` bytes
+  // at hand, it is taken on the way, and `offset` says where; else that stays as it is.
+  absl::StatusOr<Entry*> AcquireEntry(State state, uint16_t type, const PutOptions& options,
+                                      uint64_t size = 0, uint64_t* offset = nullptr);
   // ResourceExhausted if an object of `size` bytes could never fit.
   absl::Status CheckSize(uint64_t size);
   // InvalidArgument or NotFound if an object cannot contain what the options say.
-  absl::Status CheckContains(const PutOptions& options);
+  absl::Status CheckContains(absl::Span<const AnyRef> refs);
+  static void AddContained(absl::Span<const AnyRef> refs, EntryExtras* extras);
   absl::StatusOr<uint64_t> NewId();
   // Takes the next block of ids from the spill directory, in which they are never given out again.
   absl::Status ReserveIds();
 
   // -- store_get.cc --
   // By the thread that began the restore: brings the bytes in. On OK the entry is Clean with one
-  // more pin.
+  // more pin; Aborted: their loss made it Pending.
   absl::Status Restore(Entry* entry, SpillTicket ticket, absl::Duration wait);
   // Repeats a failed read if the record has moved meanwhile.
   absl::Status FollowMoves(Entry* entry, SpillRead read, absl::Status status);
-  // Publishes the bytes at `offset`, or gives them back, and tells those who wait.
+  // If somebody wants to hear that the value of a Cold or Dropped entry is gone: makes the entry
+  // Pending, and lets Finish call them.
+  bool BeginAnew(Entry* entry, Stripe& stripe, absl::Status why, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
+  // Publishes the bytes at `offset`, or gives them back, and tells those who wait. Returns as
+  // Restore.
   absl::Status FinishRestore(Entry* entry, uint64_t offset, absl::Status status);
   std::shared_ptr<RestoreOperation> BeginRestore(Entry* entry, Stripe& stripe)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
@@ -276,9 +306,9 @@ class StoreCore final : public RelocationListener {
                            absl::FunctionRef<bool(AllocateEffort)> attempt);
   // Drops objects that can go without I/O until blocks of `want_bytes` are free. Returns the bytes
   // freed.
-  // Spares objects that are needed soon unless nothing else can go.
+  // Spares objects that are needed soon unless nothing else can go, nor will once it is written.
   uint64_t DropSome(uint64_t want_bytes);
-  uint64_t DropSome(uint64_t want_bytes, bool spare_needed);
+  uint64_t DropSome(uint64_t want_bytes, bool spare_needed, bool* found_dirty);
   enum class DropResult { kDropped, kDirty, kPinned, kGone };
   DropResult TryDrop(const Evictor::Victim& victim, bool spare_needed, uint64_t* freed);
   DropResult DropLocked(Entry* entry, bool spare_needed, Aftermath* after);
@@ -327,6 +357,7 @@ class StoreCore final : public RelocationListener {
   std::unique_ptr<EntryTable> entries_;
   std::unique_ptr<IdIndex> index_;
   std::unique_ptr<Evictor> evictor_;
+  RestoreCost restore_cost_;
   std::unique_ptr<AdmissionQueue> room_queue_;
   std::unique_ptr<SpillBackend> backend_;
   std::unique_ptr<Spiller> spiller_;

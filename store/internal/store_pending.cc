@@ -25,6 +25,7 @@ struct ReadyCount {
 
 absl::StatusOr<Entry*> StoreCore::BeginPending(uint16_t type, const PutOptions& options) {
   if (closed()) return absl::UnavailableError("the store is closed");
+  if (absl::Status status = CheckContains(options.contains); !status.ok()) return status;
   absl::StatusOr<Entry*> acquired = AcquireEntry(State::kPending, type, options);
   if (!acquired.ok()) return acquired.status();
   internal::Ref(*acquired);
@@ -42,8 +43,8 @@ absl::Status StoreCore::Fulfil(Entry* entry, uint64_t size) {
     arena_->Free(*offset, size);
     return WhyNoBytes(entry, state, stripe);
   }
-  CHECK_EQ(entry->offset, kNoBytes) << Describe(entry) << " is fulfilled twice";
-  entry->offset = *offset;
+  CHECK(!HasBytes(entry)) << Describe(entry) << " is fulfilled twice";
+  entry->place.store(PlaceOf(*offset), std::memory_order_relaxed);
   entry->size = size;
   return absl::OkStatus();
 }
@@ -65,6 +66,26 @@ void StoreCore::Fail(Entry* entry, absl::Status status) {
     }
   }
   Finish(std::move(after));
+}
+
+absl::Status StoreCore::Contain(Entry* entry, absl::Span<const AnyRef> refs) {
+  if (absl::Status status = CheckContains(refs); !status.ok()) return status;
+  Stripe& stripe = StripeOf(entry);
+  MutexLock lock(&stripe.mutex);
+  const State state = StateOf(entry->word.load(std::memory_order_acquire));
+  if (state != State::kPending) return WhyNoBytes(entry, state, stripe);
+  AddContained(refs, &stripe.extras[entry->slot]);
+  entry->word.fetch_or(kExtras, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+void StoreCore::OnLoss(Entry* entry, LossCallback callback) {
+  // Whatever goes is destroyed after the lock is given back: it may hold refs.
+  Stripe& stripe = StripeOf(entry);
+  MutexLock lock(&stripe.mutex);
+  if (IsDead(entry->word.load(std::memory_order_acquire))) return;
+  entry->word.fetch_or(kExtras, std::memory_order_relaxed);
+  std::swap(stripe.extras[entry->slot].on_loss, callback);
 }
 
 void StoreCore::TakeCallbacks(EntryExtras& extras, Aftermath* after) {
@@ -147,6 +168,11 @@ absl::Status StoreCore::ErrorOf(Entry* entry) {
   if (state == State::kPending || state == State::kBuilding || state == State::kCold ||
       state == State::kHot || state == State::kClean) {
     return absl::OkStatus();
+  }
+  if (state == State::kDropped) {
+    // Somebody can make it again.
+    const auto extras = stripe.extras.find(entry->slot);
+    if (extras != stripe.extras.end() && extras->second.on_loss) return absl::OkStatus();
   }
   return WhyNoBytes(entry, state, stripe);
 }

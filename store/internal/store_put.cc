@@ -27,28 +27,43 @@ constexpr uint64_t kSkewUnitsMax = uint64_t{1} << 20;
 // and for a quarter of a million opens.
 constexpr uint64_t kIdsPerReservation = uint64_t{1} << 30;
 
+// Of a block that will be written soon, this much is fetched. The hardware follows longer copies by
+// itself.
+constexpr uint64_t kFetchedBytesMax = 2048;
+constexpr uint64_t kCacheLineBytes = 64;
+
+void FetchForWriting(const char* bytes, uint64_t size) {
+  for (uint64_t at = 0; at < std::min(size, kFetchedBytesMax); at += kCacheLineBytes) {
+    __builtin_prefetch(bytes + at, /*rw=*/1);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutOptions& options) {
   if (closed()) return absl::UnavailableError("the store is closed");
   if (absl::Status status = CheckSize(size); !status.ok()) return status;
-  if (absl::Status status = CheckContains(options); !status.ok()) return status;
-  absl::StatusOr<Entry*> acquired = AcquireEntry(State::kBuilding, type, options);
+  if (absl::Status status = CheckContains(options.contains); !status.ok()) return status;
+  uint64_t offset = kNoBytes;
+  absl::StatusOr<Entry*> acquired = AcquireEntry(State::kBuilding, type, options, size, &offset);
   if (!acquired.ok()) return acquired.status();
   Entry* entry = *acquired;
-  absl::StatusOr<uint64_t> offset = AcquireBlock(size, entry->slot, options.wait_for_room_max);
-  if (!offset.ok()) {
-    Abandon(entry);
-    return offset.status();
+  if (offset == kNoBytes) {
+    absl::StatusOr<uint64_t> later = AcquireBlock(size, entry->slot, options.wait_for_room_max);
+    if (!later.ok()) {
+      Abandon(entry);
+      return later.status();
+    }
+    offset = *later;
   }
-  entry->offset = *offset;
+  entry->place.store(PlaceOf(offset), std::memory_order_relaxed);
   entry->size.store(size, std::memory_order_relaxed);
   WakeSpillerIfNeeded();
   return entry;
 }
 
-absl::Status StoreCore::CheckContains(const PutOptions& options) {
-  for (const AnyRef& ref : options.contains) {
+absl::Status StoreCore::CheckContains(absl::Span<const AnyRef> refs) {
+  for (const AnyRef& ref : refs) {
     const Entry* entry = HandleAccess::EntryOf(ref);
     if (entry == nullptr) continue;
     if (SlabOf(entry).core != this) {
@@ -61,6 +76,20 @@ absl::Status StoreCore::CheckContains(const PutOptions& options) {
     }
   }
   return absl::OkStatus();
+}
+
+void StoreCore::AddContained(absl::Span<const AnyRef> refs, EntryExtras* extras) {
+  std::vector<Entry*>& contains = extras->contains;
+  contains.reserve(contains.size() + refs.size());
+  for (const AnyRef& ref : refs) {
+    Entry* contained = HandleAccess::EntryOf(ref);
+    if (contained == nullptr) continue;
+    internal::Ref(contained);
+    contains.push_back(contained);
+  }
+  std::sort(contains.begin(), contains.end(), [](const Entry* a, const Entry* b) {
+    return a->id.load(std::memory_order_relaxed) < b->id.load(std::memory_order_relaxed);
+  });
 }
 
 absl::Status StoreCore::CheckSize(uint64_t size) {
@@ -101,7 +130,8 @@ absl::Status StoreCore::ReserveIds() {
 }
 
 absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
-                                               const PutOptions& options) {
+                                               const PutOptions& options, uint64_t size,
+                                               uint64_t* offset) {
   const absl::StatusOr<uint64_t> new_id = NewId();
   if (!new_id.ok()) return new_id.status();
   const uint64_t id = *new_id;
@@ -120,7 +150,21 @@ absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
                                          if (entry == nullptr) return false;
                                          entry->id.store(id, std::memory_order_relaxed);
                                        }
-                                       return index_->Insert(entry);
+                                       // The block's lines come from afar while the rest is done.
+                                       uint64_t block = kNoOffset;
+                                       if (offset != nullptr) {
+                                         block = arena_->Allocate(size, entry->slot, effort);
+                                       }
+                                       if (block != kNoOffset) {
+                                         FetchForWriting(arena_->At(block), size);
+                                       }
+                                       if (!index_->Insert(entry)) {
+                                         // Nobody waits for room while he holds some.
+                                         if (block != kNoOffset) arena_->Free(block, size);
+                                         return false;
+                                       }
+                                       if (block != kNoOffset) *offset = block;
+                                       return true;
                                      });
   if (!room.ok()) {
     if (entry != nullptr) {
@@ -129,8 +173,7 @@ absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
     }
     return room;
   }
-  entry->offset = kNoBytes;
-  entry->skew = 0;
+  entry->place.store(kNoBytes, std::memory_order_relaxed);
   entry->size.store(0, std::memory_order_relaxed);
   entry->ticket = kNoTicket;
   entry->type = type;
@@ -148,16 +191,7 @@ absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
     MutexLock lock(&stripe.mutex);
     EntryExtras& extras = stripe.extras[entry->slot];
     extras.kept = options.keep;
-    extras.contains.reserve(options.contains.size());
-    for (const AnyRef& ref : options.contains) {
-      Entry* contained = HandleAccess::EntryOf(ref);
-      if (contained == nullptr) continue;
-      internal::Ref(contained);
-      extras.contains.push_back(contained);
-    }
-    std::sort(extras.contains.begin(), extras.contains.end(), [](const Entry* a, const Entry* b) {
-      return a->id.load(std::memory_order_relaxed) < b->id.load(std::memory_order_relaxed);
-    });
+    AddContained(options.contains, &extras);
     entry->word.fetch_or(kExtras, std::memory_order_relaxed);
     if (options.keep) internal::Ref(entry);
   }
@@ -178,7 +212,11 @@ absl::Status StoreCore::Seal(Entry* entry) {
     if (state == State::kBuilding || state == State::kPending) {
       published = true;
       // The builder's pin goes with the state: nobody drops the bytes before we give up the lock.
-      Transit(entry, State::kHot, 0, 0, kPinOne);
+      {
+        const PinGuard guard(entry);
+        PoisonBytes(entry);
+        Transit(entry, State::kHot, 0, 0, kPinOne);
+      }
       // Without a spill tier only droppable objects can ever leave.
       if (backend_ != nullptr || (word & kOnEvictDrop) != 0) evictor_->Insert(entry);
       if ((word & kExtras) != 0) TakeCallbacks(stripe.extras[entry->slot], &after);
@@ -209,33 +247,33 @@ absl::StatusOr<uint64_t> StoreCore::Regrow(Entry* entry, uint64_t size, uint64_t
   if (!offset.ok()) return offset.status();
   MutexLock lock(&StripeOf(entry).mutex);
   std::memcpy(arena_->At(*offset + size - keep_tail),
-              arena_->At(entry->offset + BlockBytesOf(entry) - keep_tail), keep_tail);
-  std::memcpy(arena_->At(*offset), arena_->At(entry->offset), keep_head);
-  arena_->Free(entry->offset, BlockBytesOf(entry));
-  entry->offset = *offset;
+              arena_->At(BlockOffsetOf(entry) + BlockBytesOf(entry) - keep_tail), keep_tail);
+  std::memcpy(arena_->At(*offset), arena_->At(BlockOffsetOf(entry)), keep_head);
+  arena_->Free(BlockOffsetOf(entry), BlockBytesOf(entry));
+  entry->place.store(PlaceOf(*offset), std::memory_order_relaxed);
   entry->size = size;
-  entry->skew = 0;
   return size;
 }
 
 void StoreCore::KeepTail(Entry* entry, uint64_t size) {
   const uint64_t front = entry->size - size;
+  const uint64_t block = BlockOffsetOf(entry);
   MutexLock lock(&StripeOf(entry).mutex);
   if (front % kSkewUnit == 0 && front <= entry->size / kSkewShareMax &&
       front / kSkewUnit < kSkewUnitsMax) {
-    entry->skew = front / kSkewUnit;
+    entry->place.store(PlaceOf(block, front / kSkewUnit), std::memory_order_relaxed);
     entry->size = size;
     return;
   }
   // Too much would be wasted for good. A smaller block if one is at hand, else the same one.
   const uint64_t smaller = arena_->Allocate(size, entry->slot);
   if (smaller == kNoOffset) {
-    std::memmove(arena_->At(entry->offset), arena_->At(entry->offset + front), size);
-    arena_->ShrinkInPlace(entry->offset, entry->size, size);
+    std::memmove(arena_->At(block), arena_->At(block + front), size);
+    arena_->ShrinkInPlace(block, entry->size, size);
   } else {
-    std::memcpy(arena_->At(smaller), arena_->At(entry->offset + front), size);
-    arena_->Free(entry->offset, entry->size);
-    entry->offset = smaller;
+    std::memcpy(arena_->At(smaller), arena_->At(block + front), size);
+    arena_->Free(block, entry->size);
+    entry->place.store(PlaceOf(smaller), std::memory_order_relaxed);
   }
   entry->size = size;
 }

@@ -48,7 +48,7 @@ TEST_F(StoreFlagsTest, EveryFlagReachesItsOption) {
   FLAGS_memory_limit = "64MiB";
   FLAGS_spill_dir = "/somewhere";
   FLAGS_spill_limit = "20G";
-  FLAGS_eviction_policy = "lru";
+  FLAGS_eviction_policy = "sieve";
   FLAGS_high_watermark = 0.9;
   FLAGS_low_watermark = 0.5;
   FLAGS_wait_for_room_seconds = 1.5;
@@ -59,7 +59,7 @@ TEST_F(StoreFlagsTest, EveryFlagReachesItsOption) {
   EXPECT_EQ(options.memory_limit_bytes, 64 * kMiB);
   EXPECT_EQ(options.spill_directory, "/somewhere");
   EXPECT_EQ(options.spill_limit_bytes, 20 * kGiB);
-  EXPECT_EQ(options.eviction_policy, "lru");
+  EXPECT_EQ(options.eviction_policy, "sieve");
   EXPECT_EQ(options.high_watermark, 0.9);
   EXPECT_EQ(options.low_watermark, 0.5);
   EXPECT_EQ(options.wait_for_room_max, absl::Milliseconds(1500));
