@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "store/options.h"
 
 namespace spillway {
 
@@ -45,6 +46,11 @@ struct TaskOptions {
   bool reconstructible = false;
   // How often; after that the loss stays.
   int max_reconstructions = 3;
+
+  // What happens to the result when its memory is wanted. Those of reconstructible tasks may be
+  // dropped (OnEvict::kDrop): they never cost a write to disk, and are computed anew when asked
+  // for.
+  OnEvict on_evict = OnEvict::kSpill;
 };
 
 // For a task whose result is a vector that is to be as many objects as it has elements:

@@ -34,6 +34,15 @@ void ForEachArgument(const Task* task, Fn fn) {
   }
 }
 
+// A value that is lost and being made again is not waited for here: what makes it needs this
+// thread.
+GetOptions PinOptions() {
+  GetOptions options;
+  options.label = "argument of an admitted task";
+  options.wait_for_value_max = absl::ZeroDuration();
+  return options;
+}
+
 uint64_t ArgumentBytes(const Task* task) {
   uint64_t bytes = 0;
   ForEachArgument(task, [&bytes](const AnyRef& ref) { bytes += ref.size_bytes(); });
@@ -225,8 +234,7 @@ void Admission::Stage(Task* task) {
   }
   if (AllResident(task)) {
     std::vector<RawView> pins;
-    GetOptions options;
-    options.label = "argument of an admitted task";
+    const GetOptions options = PinOptions();
     absl::Status status;
     for (size_t i = 0; i < task->dependency_count() && status.ok(); ++i) {
       absl::StatusOr<RawView> pin = task->dependency(i).GetRaw(options);
@@ -270,8 +278,7 @@ absl::Time Admission::FetchStep() {
   const int64_t began_ns = core_->trace().on() ? core_->clock()->MonotonicNanos() : 0;
   std::vector<RawView> pins;
   absl::Status status;
-  GetOptions options;
-  options.label = "argument of an admitted task";
+  const GetOptions options = PinOptions();
   for (size_t i = 0; i < task->dependency_count() && status.ok(); ++i) {
     if (task->state() == TaskState::kDone) break;
     absl::StatusOr<RawView> pin = task->dependency(i).GetRaw(options);
@@ -294,6 +301,10 @@ absl::Time Admission::FetchStep() {
   }
   if (status.ok()) {
     core_->MakeReady(task);
+  } else if (absl::IsDeadlineExceeded(status)) {
+    // An argument was lost, and is made again: as if it had never been there.
+    Release(task);
+    core_->AwaitArgumentsAgain(task);
   } else {
     core_->EndUnrun(task, FailureByArgument(task->name(), status));
   }

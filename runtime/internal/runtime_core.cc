@@ -221,6 +221,10 @@ void RuntimeCore::Launch(Task* task, const absl::Status& refused) {
     EndUnrun(task, ShutDownError());
     return;
   }
+  AwaitArguments(task);
+}
+
+void RuntimeCore::AwaitArguments(Task* task) {
   if (task->dependency_count() == 0) return ArgumentReady(task);
   const TaskPtr kept(task);
   for (const AnyRef& ref : task->dependencies_) {
@@ -332,7 +336,7 @@ void RuntimeCore::CallEnded(Task* task, const absl::Status& status) {
     task->FailIfUnclaimed(FailureOf(task->name(), status));
   }
   task->Transit(TaskState::kRunning, TaskState::kDone);
-  if (!task->repeatable() || !task->details_->options.reconstructible) {
+  if (!task->reconstructible()) {
     task->ForgetCall();
     admission_->Release(task);
     task->dependencies_.clear();
@@ -347,7 +351,13 @@ void RuntimeCore::Finished(Task* task) {
   Stripe& mine = MyStripe();
   mine.counts[static_cast<size_t>(Tally::kFinishedBytes)].fetch_add(task->held_bytes_,
                                                                     std::memory_order_relaxed);
-  task->Unref();
+  if (task->reconstructible()) {
+    const TaskPtr kept(task);
+    task->Unref();
+    RunAgain(task);
+  } else {
+    task->Unref();
+  }
   if (actor != nullptr) actor->CallFinished();
   mine.counts[static_cast<size_t>(Tally::kFinished)].fetch_add(1, std::memory_order_seq_cst);
   if (waiters_count_.load(std::memory_order_seq_cst) > 0) [[unlikely]]

@@ -93,6 +93,14 @@ class RuntimeCore final : public WaitHook, public std::enable_shared_from_this<R
   void CallEnded(Task* task, const absl::Status& status);
   void Finished(Task* task);
   bool Cancel(const void* key, absl::string_view reason);
+  // A result of a reconstructible task is to be made again (lineage.cc).
+  void ResultLost(Task* task, TaskDetails::Lost lost);
+  // Sets a task that has not started on its arguments' callbacks: those that are not ready yet.
+  void AwaitArguments(Task* task);
+  void AwaitArgumentsAgain(Task* task) {
+    task->waiting_for_.store(1, std::memory_order_relaxed);
+    AwaitArguments(task);
+  }
   // Before anybody can get the results.
   void ForgetProducer(Task* task);
 
@@ -146,6 +154,8 @@ class RuntimeCore final : public WaitHook, public std::enable_shared_from_this<R
   static size_t MyStripeNumber();
 
   void ArgumentsReady(Task* task);
+  // Launches a task again whose results were lost meanwhile; else it rests.
+  void RunAgain(Task* task);
   void OnTimeout(Task* task);
   absl::Status MaySubmit(uint64_t bytes);
   absl::Status WaitToSubmit(uint64_t bytes);

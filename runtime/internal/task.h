@@ -23,13 +23,16 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "runtime/internal/scheduler.h"
 #include "runtime/internal/timers.h"
 #include "runtime/task_options.h"
+#include "serialization/mutex.h"
 #include "store/object_store.h"
 
 namespace spillway::internal {
@@ -40,8 +43,20 @@ class ActorCore;
 // What few tasks have.
 struct TaskDetails {
   TaskOptions options;
-  int attempts = 0;         // so far
-  int reconstructions = 0;  // so far
+  int attempts = 0;  // so far
+
+  // Of a reconstructible task, see lineage.cc: results that were lost and wait for a run.
+  struct Lost {
+    size_t index;
+    const void* key;
+    absl::Status why;
+    AnyPromise promise;
+  };
+  Mutex lost_mutex;
+  std::vector<Lost> lost ABSL_GUARDED_BY(lost_mutex);
+  // From its launch until its run is over.
+  bool busy ABSL_GUARDED_BY(lost_mutex) = true;
+  int reconstructions ABSL_GUARDED_BY(lost_mutex) = 0;  // so far
   Timers::Handle timeout{absl::InfinitePast(), 0};
 };
 
@@ -111,6 +126,11 @@ class Task : public Runnable {
            (details_->options.max_retries > 0 || details_->options.reconstructible);
   }
 
+  bool reconstructible() const { return details_ != nullptr && details_->options.reconstructible; }
+  // Has the task called when its result `index`, which `ref` refers to, is lost. REQUIRES: it is
+  // reconstructible, and not launched yet.
+  void WatchLoss(size_t index, const AnyRef& ref);
+
   static Task* Current();
 
  protected:
@@ -125,6 +145,8 @@ class Task : public Runnable {
   virtual void FailResults(const absl::Status& status) = 0;
   // Gives up callable and arguments by value. The task is not called again.
   virtual void ForgetCall() = 0;
+  // Puts a promise in place of the one of result `index` that was kept.
+  virtual absl::Status TakePromise(size_t index, AnyPromise promise) = 0;
   // REQUIRES: the results were claimed by the caller, and the call has returned a value. What is to
   // happen to the result keys before promises are kept.
   void BeforeResults();

@@ -35,15 +35,21 @@ struct SingleResult {
   Promise<Stored> promise;
 
   template <typename AddKey>
-  absl::Status Make(ObjectStore* store, Refs* refs, AddKey add_key) {
-    absl::StatusOr<Pending<Stored>> pending = store->MakePending<Stored>();
+  absl::Status Make(ObjectStore* store, const PutOptions& options, Refs* refs, AddKey& add_key) {
+    absl::StatusOr<Pending<Stored>> pending = store->MakePending<Stored>(options);
     if (!pending.ok()) return pending.status();
-    add_key(pending->ref.any().key());
+    add_key(pending->ref.any());
     *refs = std::move(pending->ref);
     promise = std::move(pending->promise);
     return absl::OkStatus();
   }
-  absl::Status Set(V&& value) { return promise.Set(value); }
+  // A result that is not asked for, in a later run, is left as it is.
+  absl::Status Set(V&& value) { return promise ? promise.Set(value) : absl::OkStatus(); }
+  absl::Status TakePromise(size_t, AnyPromise any) {
+    absl::StatusOr<Promise<Stored>> typed = std::move(any).As<Stored>();
+    if (typed.ok()) promise = *std::move(typed);
+    return typed.status();
+  }
   void Fail(const absl::Status& status) {
     if (promise) promise.Fail(status);
   }
@@ -58,11 +64,23 @@ struct TupleResult<std::tuple<V...>> {
   std::tuple<SingleResult<V>...> parts;
 
   template <typename AddKey>
-  absl::Status Make(ObjectStore* store, Refs* refs, AddKey add_key) {
-    return MakeParts(store, refs, add_key, std::index_sequence_for<V...>());
+  absl::Status Make(ObjectStore* store, const PutOptions& options, Refs* refs, AddKey& add_key) {
+    return MakeParts(store, options, refs, add_key, std::index_sequence_for<V...>());
   }
   absl::Status Set(std::tuple<V...>&& value) {
     return SetParts(std::move(value), std::index_sequence_for<V...>());
+  }
+  absl::Status TakePromise(size_t index, AnyPromise any) {
+    size_t at = 0;
+    absl::Status status;
+    std::apply(
+        [&](auto&... part) {
+          ((at++ == index ? static_cast<void>(status = part.TakePromise(0, std::move(any)))
+                          : static_cast<void>(0)),
+           ...);
+        },
+        parts);
+    return status;
   }
   void Fail(const absl::Status& status) {
     std::apply([&](auto&... part) { (part.Fail(status), ...); }, parts);
@@ -70,10 +88,11 @@ struct TupleResult<std::tuple<V...>> {
 
  private:
   template <typename AddKey, size_t... I>
-  absl::Status MakeParts(ObjectStore* store, Refs* refs, AddKey& add_key,
+  absl::Status MakeParts(ObjectStore* store, const PutOptions& options, Refs* refs, AddKey& add_key,
                          std::index_sequence<I...>) {
     absl::Status status;
-    ((status = status.ok() ? std::get<I>(parts).Make(store, &std::get<I>(*refs), add_key) : status),
+    ((status = status.ok() ? std::get<I>(parts).Make(store, options, &std::get<I>(*refs), add_key)
+                           : status),
      ...);
     return status;
   }
@@ -93,11 +112,11 @@ struct VectorResult {
   std::vector<SingleResult<E>> parts;
 
   template <typename AddKey>
-  absl::Status Make(ObjectStore* store, Refs* refs, AddKey add_key) {
+  absl::Status Make(ObjectStore* store, const PutOptions& options, Refs* refs, AddKey& add_key) {
     refs->resize(count);
     parts.resize(count);
     for (size_t i = 0; i < count; ++i) {
-      if (absl::Status status = parts[i].Make(store, &(*refs)[i], add_key); !status.ok()) {
+      if (absl::Status status = parts[i].Make(store, options, &(*refs)[i], add_key); !status.ok()) {
         return status;
       }
     }
@@ -114,6 +133,9 @@ struct VectorResult {
       if (absl::Status status = parts[i].Set(std::move(value)); !status.ok()) return status;
     }
     return absl::OkStatus();
+  }
+  absl::Status TakePromise(size_t index, AnyPromise any) {
+    return parts[index].TakePromise(0, std::move(any));
   }
   void Fail(const absl::Status& status) {
     for (SingleResult<E>& part : parts) part.Fail(status);
@@ -225,8 +247,13 @@ class TaskImpl final : public Task {
 
   // Makes the promises. REQUIRES: before Launch.
   absl::Status MakeResults(Refs* refs) {
-    return result_.Make(core_->store(), refs,
-                        [this](const void* key) { result_keys_.push_back(key); });
+    PutOptions options;
+    if (details_ != nullptr) options.on_evict = details_->options.on_evict;
+    const auto add = [this](const AnyRef& ref) {
+      if (reconstructible()) WatchLoss(result_keys_.size(), ref);
+      result_keys_.push_back(ref.key());
+    };
+    return result_.Make(core_->store(), options, refs, add);
   }
 
   // InvalidArgument if the options ask for what the arguments do not allow.
@@ -325,6 +352,9 @@ class TaskImpl final : public Task {
   }
 
   void FailResults(const absl::Status& status) override { result_.Fail(status); }
+  absl::Status TakePromise(size_t index, AnyPromise promise) override {
+    return result_.TakePromise(index, std::move(promise));
+  }
   void ForgetCall() override { body_.reset(); }
 
   struct NoStop {};
