@@ -56,6 +56,7 @@ int main(int argc, char** argv) {
   spillway::benchmarks::MeasureQueue(options, &report);
   spillway::benchmarks::MeasureTasks(options, &report);
   spillway::benchmarks::MeasureActors(options, &report);
+  spillway::benchmarks::MeasureMemoryAwareness(options, &report);
   report.PrintTable(std::cout);
   if (!out.empty()) {
     if (const absl::Status status = report.Write(out); !status.ok()) {

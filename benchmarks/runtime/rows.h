@@ -20,6 +20,9 @@ void MeasureQueue(const RuntimeBenchmarkOptions& options, Report* report);
 // Empty tasks; chains and fans of a hundred thousand against those of a thousand.
 void MeasureTasks(const RuntimeBenchmarkOptions& options, Report* report);
 void MeasureActors(const RuntimeBenchmarkOptions& options, Report* report);
+// A shuffle larger than memory against the store alone; rounds over data larger than memory with
+// and without what the runtime knows of them. On disk.
+void MeasureMemoryAwareness(const RuntimeBenchmarkOptions& options, Report* report);
 
 }  // namespace spillway::benchmarks
 

@@ -213,6 +213,8 @@ void RuntimeCore::Launch(Task* task, const absl::Status& refused) {
     EndUnrun(task, FailureOf(task->name(), refused));
     return;
   }
+  // Once it can be found, a shutdown may end it at any moment.
+  const TaskPtr kept(task);
   static thread_local uint64_t launches = 0;
   if (++launches % kSampledOneIn == 0) task->submitted_ns_ = clock_->MonotonicNanos();
   for (const void* key : task->result_keys_) producers_.Insert(key, task);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "runtime/current_task.h"
+#include "runtime/internal/actor_core.h"
 #include "runtime/internal/runtime_core.h"
 #include "runtime/internal/task_error.h"
 
@@ -21,6 +22,7 @@ thread_local constinit Task* current_task = nullptr;
 Task* Task::Current() { return current_task; }
 
 absl::string_view Task::name() const {
+  if (actor_ != nullptr && !actor_->name().empty()) return actor_->name();
   return details_ == nullptr || details_->options.name.empty()
              ? kUnnamed
              : absl::string_view(details_->options.name);
