@@ -146,6 +146,9 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   absl::Status ReserveSpace(uint64_t bytes, uint64_t spare_bytes, Condition* condition);
   uint64_t HeldBytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool OverLimit(uint64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Writes do not outrun reclaim: waits, for a bounded time, while a batch of `bytes` more would be
+  // more than may be held, and copying brings some of it back.
+  void AwaitRelocation(uint64_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
   void AddBatch(std::unique_ptr<Batch> batch, bool live) ABSL_LOCKS_EXCLUDED(mutex_);
   uint64_t DiskBytesMax(const SpillRecord& record) const;
   std::string BatchPath(SpillTicket first_ticket) const;
@@ -198,6 +201,8 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   void ReclaimMain();
   // Bytes on disk above which live records are copied forward.
   uint64_t HeldBytesAllowed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What may be held once so many bytes more are live.
+  uint64_t HeldBytesMax(uint64_t more_live_bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasReclaimWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WantsRelocation() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends released records in the index, then drops the files in which nothing is live.

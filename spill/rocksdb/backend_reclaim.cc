@@ -14,10 +14,12 @@
 namespace spillway::internal {
 namespace {
 
-// The promise is to hold at most 1.75 times what is live and two batches. Copying begins one batch
-// earlier, because it needs room for its result.
+// The promise is to hold at most 1.75 times what is live and two batches. Copying begins earlier,
+// because it needs room for its result, and time; writes wait for it when the promise is at stake.
 constexpr double kHeldShareMax = 1.75;
-constexpr uint64_t kHeldBatchesMax = 1;
+constexpr uint64_t kHeldBatchesMax = 2;
+constexpr double kCopyingShare = 1.6;
+constexpr uint64_t kCopyingBatches = 1;
 // While writes are refused for want of space it is worth while to copy more for less.
 constexpr double kHeldShareMaxWhenFull = 1.1;
 
@@ -41,9 +43,16 @@ constexpr absl::Duration kRetryAfterFailure = absl::Seconds(1);
 
 uint64_t RocksDbBackend::HeldBytesAllowed() const {
   const bool full = condition_ == Condition::kSpillLimit || condition_ == Condition::kDiskFull;
-  const double share = full ? kHeldShareMaxWhenFull : kHeldShareMax;
+  const double share = full ? kHeldShareMaxWhenFull : kCopyingShare;
   return static_cast<uint64_t>(share * static_cast<double>(table_.live_bytes())) +
-         kHeldBatchesMax * options_.max_batch_bytes;
+         kCopyingBatches * options_.max_batch_bytes;
+}
+
+uint64_t RocksDbBackend::HeldBytesMax(uint64_t more_live_bytes) const {
+  const uint64_t live_bytes = table_.live_bytes() + more_live_bytes;
+  // A batch of it is for the copy that reclaim is writing.
+  return static_cast<uint64_t>(kHeldShareMax * static_cast<double>(live_bytes)) +
+         (kHeldBatchesMax - 1) * options_.max_batch_bytes;
 }
 
 bool RocksDbBackend::WantsRelocation() const {
