@@ -7,8 +7,7 @@
 
 #include "absl/status/status.h"
 #include "flatbuffers/flatbuffers.h"
-#include "serialization/internal/flat_layout.h"
-#include "serialization/internal/payload_verifier.h"
+#include "serialization/flat_buffer_limit.h"
 #include "store/internal/entry.h"
 #include "store/internal/store_core.h"
 

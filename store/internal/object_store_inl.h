@@ -219,8 +219,8 @@ absl::StatusOr<ObjectRef<T>> ObjectStore::PutAs(const Source& source, const PutO
 template <typename T, typename Fn>
 absl::StatusOr<ObjectRef<T>> ObjectStore::Build(Fn fn, const BuildOptions& options) {
   RequireCodec<T>();
-  if (options.size_hint_bytes > internal::kMaxFlatBufferBytes) {
-    return internal::TooLargeForFlatBuffer(Codec<T>::TypeName(), options.size_hint_bytes);
+  if (options.size_hint_bytes > kMaxFlatBufferBytes) {
+    return TooLargeForFlatBuffer(Codec<T>::TypeName(), options.size_hint_bytes);
   }
   // A multiple of the alignment, so that what ends at the block's end is aligned throughout.
   const uint64_t room = (std::max<uint64_t>(options.size_hint_bytes, 1) + kBlockAlignment - 1) /
@@ -240,8 +240,8 @@ absl::StatusOr<ObjectRef<T>> ObjectStore::Build(Fn fn, const BuildOptions& optio
     builder.Finish(root);
     size = builder.GetSize();
     failure = allocator.failure();
-    if (failure.ok() && size > internal::kMaxFlatBufferBytes) {
-      failure = internal::TooLargeForFlatBuffer(Codec<T>::TypeName(), size);
+    if (failure.ok() && size > kMaxFlatBufferBytes) {
+      failure = TooLargeForFlatBuffer(Codec<T>::TypeName(), size);
     }
   }
   if (!failure.ok()) {

@@ -1,7 +1,9 @@
 // Types at the store's door: what is asked for as something else, and bytes from outside that are
 // not what they claim to be.
 #include <cstring>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "serialization/codec.h"
+#include "serialization/type_registry.h"
 #include "spill/memory_backend.h"
 #include "store/object_store.h"
 #include "store/options.h"
@@ -64,6 +67,18 @@ TEST_F(TypedObjectsTest, AnIncompatibleSchemaIsRefusedAndSaidToBeOne) {
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("(zoo.Animal, 16 bytes) has the schema 0000000000000077 and was asked for "
                         "with the schema 91eb656fc82aed8b, which does not extend the other"));
+}
+
+TEST_F(TypedObjectsTest, SchemasOfRefsFollowFromTheirNames) {
+  using Refs = std::map<std::string, std::optional<ObjectRef<std::vector<double>>>>;
+  const std::string name = Codec<Refs>::TypeName();
+  EXPECT_EQ(name, "map<string,optional<ref<vector<double>>>>");
+  const std::string from_name = SchemaText(name).value();
+  RegisterType<Refs>();
+  EXPECT_EQ(SchemaText(name).value(), from_name);
+  EXPECT_TRUE(SchemaText("ref<a.Type.OfAnotherProgram>").ok());
+  EXPECT_FALSE(SchemaText("ref<>").ok());
+  EXPECT_FALSE(SchemaText("ref<string").ok());
 }
 
 TEST_F(TypedObjectsTest, TruncatedPayloadsAreDataLossWithoutHarmToOthers) {
