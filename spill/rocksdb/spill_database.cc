@@ -2,11 +2,15 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "glog/logging.h"
 #include "rocksdb/convenience.h"
 #include "rocksdb/listener.h"
@@ -138,6 +142,7 @@ absl::StatusOr<std::unique_ptr<SpillDatabase>> SpillDatabase::Open(
   file_system_options.hook = options.hook;
   opened->file_system_ = std::make_shared<SpillFileSystem>(file_system_options);
   opened->env_ = rocksdb::NewCompositeEnv(opened->file_system_);
+  opened->path_ = options.path;
   opened->ephemeral_ = options.ephemeral;
 
   if (!options.read_only && mkdir(options.path.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -248,6 +253,40 @@ rocksdb::Status SpillDatabase::DropFiles(bool durable, const std::vector<TicketR
   ResumeAfterFailure();
   return NoteChange(rocksdb::DeleteFilesInRanges(database_.get(), family(durable), pointers.data(),
                                                  pointers.size()));
+}
+
+absl::StatusOr<size_t> SpillDatabase::CountDeadFiles() {
+  // The directory first: a file that comes to be live in between is no stray.
+  std::vector<std::string> names;
+  const rocksdb::Status listed = env_->GetChildren(path_, &names);
+  if (!listed.ok()) return FromRocksDb(listed, "cannot list the files of the spill database");
+  absl::flat_hash_set<std::string> live;
+  for (rocksdb::ColumnFamilyHandle* handle : {default_.get(), scratch_.get(), durable_.get()}) {
+    rocksdb::ColumnFamilyMetaData metadata;
+    database_->GetColumnFamilyMetaData(handle, &metadata);
+    for (const rocksdb::LevelMetaData& level : metadata.levels) {
+      for (const rocksdb::SstFileMetaData& file : level.files) {
+        live.insert(std::string(absl::StripPrefix(file.name, "/")));
+      }
+    }
+  }
+  return static_cast<size_t>(std::count_if(names.begin(), names.end(), [&](const auto& name) {
+    return absl::EndsWith(name, ".sst") && !live.contains(name);
+  }));
+}
+
+absl::Status SpillDatabase::SweepFiles(bool* clean) {
+  *clean = false;
+  absl::StatusOr<size_t> dead = CountDeadFiles();
+  if (dead.ok() && *dead > 0) {
+    // Looks for all of them, where it would otherwise know only of those of its last change.
+    const rocksdb::Status purged = database_->EnableFileDeletions(/*force=*/true);
+    if (!purged.ok()) return FromRocksDb(purged, "cannot delete files of the spill database");
+    dead = CountDeadFiles();
+  }
+  if (!dead.ok()) return dead.status();
+  *clean = *dead == 0;
+  return absl::OkStatus();
 }
 
 rocksdb::Status SpillDatabase::Get(bool durable, const rocksdb::Slice& key,

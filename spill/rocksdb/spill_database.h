@@ -66,6 +66,11 @@ class SpillDatabase {
   // Removes the files that lie within the ranges.
   rocksdb::Status DropFiles(bool durable, const std::vector<TicketRange>& ranges);
 
+  // Deletes files that the database has done with and that are there still: because a reader had
+  // one open when it was dropped, or because deleting it failed. *clean is false if some are left;
+  // they may be in the course of being ingested, too.
+  absl::Status SweepFiles(bool* clean);
+
   rocksdb::Status Get(bool durable, const rocksdb::Slice& key, rocksdb::PinnableSlice* value);
 
   // Over the given tickets; checksums are verified and nothing is cached.
@@ -97,6 +102,9 @@ class SpillDatabase {
  private:
   SpillDatabase() = default;
 
+  // How many table files are in the directory that no family has.
+  absl::StatusOr<size_t> CountDeadFiles();
+
   // Repairs what a change that failed has left behind; called before each change.
   void ResumeAfterFailure();
   rocksdb::Status NoteChange(rocksdb::Status status);
@@ -109,6 +117,7 @@ class SpillDatabase {
 
   std::shared_ptr<SpillFileSystem> file_system_;
   std::unique_ptr<rocksdb::Env> env_;
+  std::string path_;
   bool ephemeral_ = false;
   std::atomic<bool> change_failed_{false};
   std::atomic<bool> commit_failed_{false};

@@ -119,7 +119,8 @@ class FileEnds final : public rocksdb::FSRandomAccessFileOwnerWrapper {
 
   rocksdb::IOStatus Load(uint64_t file_bytes, uint64_t end_bytes) {
     const uint64_t head_bytes = std::min(file_bytes, end_bytes);
-    const uint64_t tail_bytes = std::min(file_bytes - head_bytes, end_bytes + file_bytes / 256);
+    // They may overlap: a block that ends in one must not begin in the other.
+    const uint64_t tail_bytes = std::min(file_bytes, end_bytes + file_bytes / 256);
     rocksdb::IOStatus status = LoadPiece(0, head_bytes, &head_);
     if (status.ok()) status = LoadPiece(file_bytes - tail_bytes, tail_bytes, &tail_);
     return status;
