@@ -149,6 +149,7 @@ absl::StatusOr<std::unique_ptr<SpillDatabase>> SpillDatabase::Open(
     const int error = errno;
     return absl::ErrnoToStatus(error, absl::StrCat("cannot make ", options.path));
   }
+  opened->file_system_->GuardDirectory(options.path);
   const rocksdb::DBOptions database_options = DatabaseOptions(options, plan, opened->env_.get());
   const rocksdb::ColumnFamilyOptions batch_options = BatchFamilyOptions();
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
@@ -356,15 +357,15 @@ rocksdb::Status SpillDatabase::GetIndexed(const rocksdb::Slice& key, std::string
 }
 
 absl::Status SpillDatabase::ForEachIndexed(
-    absl::string_view prefix,
+    absl::string_view prefix, absl::string_view start,
     const std::function<bool(absl::string_view key, absl::string_view value)>& found) {
   rocksdb::ReadOptions options;
   options.verify_checksums = true;
   const std::unique_ptr<rocksdb::Iterator> iterator(
       database_->NewIterator(options, default_.get()));
-  const rocksdb::Slice start(prefix.data(), prefix.size());
-  for (iterator->Seek(start); iterator->Valid() && iterator->key().starts_with(start);
-       iterator->Next()) {
+  const rocksdb::Slice wanted(prefix.data(), prefix.size());
+  for (iterator->Seek(rocksdb::Slice(start.data(), start.size()));
+       iterator->Valid() && iterator->key().starts_with(wanted); iterator->Next()) {
     if (!found({iterator->key().data(), iterator->key().size()},
                {iterator->value().data(), iterator->value().size()})) {
       break;

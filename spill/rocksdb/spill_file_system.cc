@@ -273,9 +273,27 @@ rocksdb::IOStatus SpillFileSystem::LinkFile(const std::string& from, const std::
   return status.ok() ? FileSystemWrapper::LinkFile(from, to, options, debug) : status;
 }
 
+void SpillFileSystem::GuardDirectory(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return;
+  guarded_path_ = path;
+  guarded_device_ = info.st_dev;
+  guarded_inode_ = info.st_ino;
+}
+
+bool SpillFileSystem::IsGuardedDirectoryThere() const {
+  struct stat info;
+  return stat(guarded_path_.c_str(), &info) == 0 && info.st_dev == guarded_device_ &&
+         info.st_ino == guarded_inode_;
+}
+
 rocksdb::IOStatus SpillFileSystem::DeleteFile(const std::string& path,
                                               const rocksdb::IOOptions& options,
                                               rocksdb::IODebugContext* debug) {
+  if (!guarded_path_.empty() && absl::StartsWith(path, guarded_path_) &&
+      !IsGuardedDirectoryThere()) {
+    return rocksdb::IOStatus::PathNotFound("the directory was removed", guarded_path_);
+  }
   rocksdb::IOStatus status = Ask("delete", path);
   return status.ok() ? FileSystemWrapper::DeleteFile(path, options, debug) : status;
 }
