@@ -223,6 +223,11 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   absl::Status CommitMoved(std::vector<Moved>* moved, const Batch& copies);
   absl::Status CommitEntriesOfMoved(absl::Span<const DurableEntry> entries,
                                     std::vector<Moved>* moved);
+  // After a failure. Returns early when the backend is closed or somebody waits for reclaim.
+  void WaitBeforeRetry() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether it is time to look for files that are still there though they were dropped.
+  bool WantsSweep() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Sweep();
   // Whether the index holds nothing but what is dead: it is then compacted soon.
   bool IsIndexAllDead() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WantsCompaction() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -280,7 +285,10 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   // Durable records whose copy is in the index and not yet known to the store: from -> to.
   absl::flat_hash_map<SpillTicket, SpillTicket> relocated_durable_ ABSL_GUARDED_BY(mutex_);
   InlineUsage inline_usage_ ABSL_GUARDED_BY(mutex_);
-  bool reclaiming_ ABSL_GUARDED_BY(mutex_) = false;       // the thread is at work
+  bool reclaiming_ ABSL_GUARDED_BY(mutex_) = false;  // the thread is at work
+  bool retry_at_once_ ABSL_GUARDED_BY(mutex_) = false;
+  bool sweep_wanted_ ABSL_GUARDED_BY(mutex_) = true;  // an earlier process may have left files
+  absl::Time next_sweep_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   bool nothing_to_move_ ABSL_GUARDED_BY(mutex_) = false;  // the last look for victims found none
   std::thread reclaim_thread_;
 };

@@ -39,6 +39,11 @@ constexpr uint64_t kDurableRelocationMax = 2048;
 
 constexpr absl::Duration kRetryAfterFailure = absl::Seconds(1);
 
+// Between two looks for files that were dropped and are still there: when there were none, and when
+// some could not be deleted yet.
+constexpr absl::Duration kBetweenSweeps = absl::Milliseconds(10);
+constexpr absl::Duration kSweepAgainAfter = absl::Milliseconds(100);
+
 }  // namespace
 
 uint64_t RocksDbBackend::HeldBytesAllowed() const {
@@ -61,8 +66,10 @@ bool RocksDbBackend::WantsRelocation() const {
 
 bool RocksDbBackend::HasReclaimWork() const {
   return table_.has_dead() || !releases_to_commit_.empty() || WantsCompaction() ||
-         WantsRelocation();
+         WantsRelocation() || WantsSweep();
 }
+
+bool RocksDbBackend::WantsSweep() const { return sweep_wanted_ && absl::Now() >= next_sweep_; }
 
 bool RocksDbBackend::IsIndexAllDead() const {
   return inline_usage_.live_records == 0 && inline_usage_.dead_bytes > 0;
@@ -79,26 +86,32 @@ void RocksDbBackend::ReclaimMain() {
   for (;;) {
     bool drop = false;
     bool compact = false;
+    bool relocate = false;
     {
       MutexLock lock(&mutex_);
       reclaiming_ = false;
       changed_.SignalAll();
       while (!closing_ && !HasReclaimWork()) {
         reclaim_wanted_.WaitWithDeadline(
-            &mutex_, IsIndexAllDead() ? inline_usage_.last_release + kCompactAfterLastRelease
-                                      : absl::InfiniteFuture());
+            &mutex_,
+            std::min(IsIndexAllDead() ? inline_usage_.last_release + kCompactAfterLastRelease
+                                      : absl::InfiniteFuture(),
+                     sweep_wanted_ ? next_sweep_ : absl::InfiniteFuture()));
       }
       if (closing_) break;
       reclaiming_ = true;
       // Dropping is cheaper than copying and may make it unnecessary.
       drop = table_.has_dead() || !releases_to_commit_.empty();
       compact = WantsCompaction();
+      relocate = WantsRelocation();
     }
     absl::Status status;
     if (drop) {
       status = DropDeadBatches();
     } else if (compact) {
       status = CompactIndex();
+    } else if (!relocate) {
+      status = Sweep();
     } else {
       bool moved_any = false;
       status = RelocateVictims(&moved_any);
@@ -110,8 +123,8 @@ void RocksDbBackend::ReclaimMain() {
     if (status.ok()) continue;
     LOG_EVERY_N(WARNING, 60) << "spill space cannot be reclaimed, will try again: " << status;
     MutexLock lock(&mutex_);
-    const absl::Time until = absl::Now() + kRetryAfterFailure;
-    while (!closing_ && absl::Now() < until) reclaim_wanted_.WaitWithDeadline(&mutex_, until);
+    sweep_wanted_ = true;
+    WaitBeforeRetry();
   }
   // A durable record that was released must not come back.
   std::vector<SpillTicket> tickets;
@@ -121,6 +134,14 @@ void RocksDbBackend::ReclaimMain() {
   }
   const absl::Status status = CommitReleases(tickets);
   if (!status.ok()) LOG(WARNING) << "released durable objects may come back: " << status;
+}
+
+void RocksDbBackend::WaitBeforeRetry() {
+  const absl::Time until = absl::Now() + kRetryAfterFailure;
+  while (!closing_ && !retry_at_once_ && absl::Now() < until) {
+    reclaim_wanted_.WaitWithDeadline(&mutex_, until);
+  }
+  retry_at_once_ = false;
 }
 
 absl::Status RocksDbBackend::DropDeadBatches() {
@@ -148,6 +169,7 @@ absl::Status RocksDbBackend::DropDeadBatches() {
       status = FromRocksDb(database_->DropFiles(durable, ranges), "cannot drop files");
     }
     MutexLock lock(&mutex_);
+    sweep_wanted_ = true;
     if (status.ok()) {
       table_.Dropped(file_bytes);
       batches_dropped_ += ranges.size();
@@ -155,6 +177,21 @@ absl::Status RocksDbBackend::DropDeadBatches() {
       table_.PutBackDead(std::move(batches));
     }
   }
+  return status;
+}
+
+absl::Status RocksDbBackend::Sweep() {
+  {
+    MutexLock lock(&mutex_);
+    sweep_wanted_ = false;
+    next_sweep_ = absl::Now() + kBetweenSweeps;
+  }
+  bool clean = false;
+  const absl::Status status = database_->SweepFiles(&clean);
+  if (status.ok() && clean) return status;
+  MutexLock lock(&mutex_);
+  sweep_wanted_ = true;
+  next_sweep_ = absl::Now() + kSweepAgainAfter;
   return status;
 }
 
@@ -168,6 +205,7 @@ absl::Status RocksDbBackend::CompactIndex() {
   if (!status.ok()) return status;
   MutexLock lock(&mutex_);
   inline_usage_.dead_bytes -= dead_bytes;
+  sweep_wanted_ = true;
   return status;
 }
 
@@ -258,8 +296,7 @@ absl::Status RocksDbBackend::CommitMoved(std::vector<Moved>* moved, const Batch&
     // in between end both.
     LOG_EVERY_N(WARNING, 60) << status << "; will try again";
     MutexLock lock(&mutex_);
-    const absl::Time until = absl::Now() + kRetryAfterFailure;
-    while (!closing_ && absl::Now() < until) reclaim_wanted_.WaitWithDeadline(&mutex_, until);
+    WaitBeforeRetry();
     if (!closing_) continue;
     moved->clear();
     return status;
@@ -383,8 +420,10 @@ size_t RocksDbBackend::PublishMoved(const std::vector<Moved>& moved, bool durabl
 bool RocksDbBackend::WaitForReclaim(int64_t timeout_ms) {
   const absl::Time deadline = absl::Now() + absl::Milliseconds(timeout_ms);
   MutexLock lock(&mutex_);
+  // Whoever waits may know that the cause of a failure is gone. Once, so that it is no busy loop.
+  retry_at_once_ = true;
   const auto is_done = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return closing_ || !(reclaiming_ || HasReclaimWork() || IsIndexAllDead());
+    return closing_ || !(reclaiming_ || HasReclaimWork() || IsIndexAllDead() || sweep_wanted_);
   };
   while (!is_done()) {
     reclaim_wanted_.Signal();

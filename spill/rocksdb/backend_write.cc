@@ -247,6 +247,8 @@ void RocksDbBackend::NoteWrite(Condition condition, const absl::Status& status, 
       nothing_to_move_ = false;  // it is worth while to move more now
       reclaim_wanted_.Signal();
     }
+    // A batch that was not taken in may all the same have got as far as the database's directory.
+    if (!status.ok()) sweep_wanted_ = true;
     const bool changed = condition != condition_;
     condition_ = condition;
     health_ = status;
