@@ -186,9 +186,10 @@ void MeasureFlat(const Options& options, Report* report) {
 
 // The same by FlatBuffers' builder, which is kept for the next time, and a copy into the store.
 void MeasureBuilder(const Options& options, Report* report) {
-  for (size_t bytes : {size_t{64}, kKibibyte, 64 * kKibibyte, kMebibyte, 16 * kMebibyte}) {
+  for (size_t bytes :
+       {size_t{64}, kKibibyte, 64 * kKibibyte, kMebibyte, 16 * kMebibyte, 64 * kMebibyte}) {
     std::string name = absl::StrCat("put_vector_", SizeName(bytes), "_vs_builder");
-    if (!options.Wants(name)) continue;
+    if (!options.Wants(name) || (options.quick && bytes > 16 * kMebibyte)) continue;
     std::vector<double> vector(bytes / sizeof(double), 0.5);
     Memory ours(bytes + kKibibyte), theirs(bytes + kKibibyte);
     flatbuffers::FlatBufferBuilder builder;

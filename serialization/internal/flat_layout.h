@@ -21,13 +21,12 @@
 #include <string_view>
 #include <type_traits>
 
+#include "serialization/flat_buffer_limit.h"
+
 namespace spillway::internal {
 
 static_assert(std::endian::native == std::endian::little,
               "payloads are read in place, and FlatBuffers are little-endian");
-
-// Offsets are signed 32 bits in places, so this is where a FlatBuffer ends.
-inline constexpr size_t kMaxFlatBufferBytes = 0x7ffffffe;
 
 // A root offset, the smallest vtable and the smallest table.
 inline constexpr size_t kMinFlatBufferBytes = 12;

@@ -225,11 +225,15 @@ absl::Status VerifyStringVectorPayload(absl::Span<const char> payload, std::stri
                         });
 }
 
+}  // namespace spillway::internal
+
+namespace spillway {
+
 absl::Status TooLargeForFlatBuffer(std::string_view type_name, size_t bytes) {
   return absl::InvalidArgumentError(absl::StrCat(
-      AsAbsl(type_name), " needs a payload of ",
+      absl::string_view(type_name.data(), type_name.size()), " needs a payload of ",
       bytes == SIZE_MAX ? "far more" : absl::StrCat(bytes, " bytes, more"), " than the ",
       kMaxFlatBufferBytes, " bytes of the largest FlatBuffer; split it, or put it as RawBytes"));
 }
 
-}  // namespace spillway::internal
+}  // namespace spillway

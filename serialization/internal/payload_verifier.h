@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "serialization/flat_buffer_limit.h"
 #include "serialization/verify_limits.h"
 
 namespace spillway::internal {
@@ -88,9 +89,6 @@ absl::Status VerifyStringPayload(absl::Span<const char> payload, std::string_vie
                                  const VerifyLimits& limits);
 absl::Status VerifyStringVectorPayload(absl::Span<const char> payload, std::string_view type_name,
                                        const VerifyLimits& limits);
-
-// InvalidArgument for a value whose payload of `bytes` does not fit a FlatBuffer.
-absl::Status TooLargeForFlatBuffer(std::string_view type_name, size_t bytes);
 
 }  // namespace spillway::internal
 

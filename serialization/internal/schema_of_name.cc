@@ -15,6 +15,8 @@ namespace {
 
 using Kind = SchemaType::Kind;
 
+absl::string_view AsAbsl(std::string_view text) { return {text.data(), text.size()}; }
+
 // Names come from command lines too.
 constexpr int kMaxDepth = 32;
 
@@ -69,6 +71,7 @@ class NameParser {
     std::string word(rest_.substr(0, end));
     rest_.remove_prefix(end);
     if (!Consume('<')) return word == "monostate" ? Monostate() : NamedShape(word);
+    if (word == "ref") return ParseRef();
 
     std::vector<Shape> parts;
     size_t length = 0;
@@ -86,6 +89,25 @@ class NameParser {
       parts.push_back(*std::move(part));
     }
     return Compose(word, std::move(parts), length);
+  }
+
+  // A reference to another object is that object's id, whatever its type: up to the bracket that
+  // closes the one before.
+  std::optional<Shape> ParseRef() {
+    size_t open = 1, end = 0;
+    for (; end < rest_.size() && open > 0; ++end) {
+      if (rest_[end] == '<') ++open;
+      if (rest_[end] == '>') --open;
+    }
+    if (open > 0 || end == 1) return std::nullopt;
+    Shape shape;
+    shape.part_name = PartNameOf(absl::StrCat("ref<", AsAbsl(rest_.substr(0, end))));
+    rest_.remove_prefix(end);
+    shape.flat_type = "ulong";
+    shape.root_table = InTypes(shape.part_name);
+    shape.size = shape.alignment = sizeof(uint64_t);
+    shape.is_inline = shape.is_scalar = true;
+    return shape;
   }
 
   static std::optional<Shape> Compose(const std::string& word, std::vector<Shape> parts,

@@ -1,13 +1,16 @@
 #include "serialization/internal/table_codec.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "flatbuffers/flatbuffers.h"
 #include "glog/logging.h"
+#include "serialization/internal/flat_layout.h"
 #include "serialization/internal/payload_verifier.h"
 #include "serialization/internal/schema_verifier.h"
 
@@ -38,6 +41,7 @@ absl::Span<const char> BytesOf(const flatbuffers::FlatBufferBuilder& builder) {
 }
 
 absl::StatusOr<size_t> CheckedBufferBytes(absl::Span<const char> buffer, const TableInfo& table) {
+  if (buffer.size() > kMaxFlatBufferBytes) return TooLargeForFlatBuffer(table.name, buffer.size());
   std::string error;
   if (buffer.size() < kMinFlatBufferBytes) {
     error = "it is too short";
@@ -52,34 +56,76 @@ absl::StatusOr<size_t> CheckedBufferBytes(absl::Span<const char> buffer, const T
 
 namespace {
 
-// Runs `use` on the finished FlatBuffer of a value. The builder's memory is kept for the next one,
-// unless it is large.
+// FlatBuffers' builder does not notice when its offsets overflow, and cannot be told that there is
+// no more memory but by an exception, which does not leave this file.
+struct BeyondFlatBuffer {};
+
+class BoundedAllocator final : public flatbuffers::Allocator {
+ public:
+  uint8_t* allocate(size_t size) override {
+    if (size > kMaxFlatBufferBytes) throw BeyondFlatBuffer();
+    return new uint8_t[size];
+  }
+  void deallocate(uint8_t* bytes, size_t) override { delete[] bytes; }
+};
+
+// The finished FlatBuffer of a value in `builder`; false if it is too large.
+bool Pack(const void* value, PackFunction pack, const TableInfo& table,
+          flatbuffers::FlatBufferBuilder* builder) {
+  try {
+    builder->Clear();
+    builder->Finish(flatbuffers::Offset<flatbuffers::Table>(pack(*builder, value)),
+                    table.file_identifier.empty() ? nullptr : table.file_identifier.c_str());
+  } catch (const BeyondFlatBuffer&) {
+    return false;
+  }
+  return true;
+}
+
+// Runs `use` on the finished FlatBuffer of a value; InvalidArgument if it is too large. The
+// builder's memory is kept for the next one, unless it is large.
 template <typename Use>
-auto WithPacked(const void* value, PackFunction pack, const TableInfo& table, Use use) {
-  thread_local flatbuffers::FlatBufferBuilder kept_builder;
+absl::Status WithPacked(const void* value, PackFunction pack, const TableInfo& table, Use use) {
+  static auto* const allocator = new BoundedAllocator;
+  constexpr size_t kFirstRoom = 1024;
   constexpr size_t kLargestKept = size_t{1} << 20;
+  // A multiple of any alignment, so that the builder asks for no more.
+  constexpr size_t kMostRoom = kMaxFlatBufferBytes / kPayloadAlignment * kPayloadAlignment;
+  thread_local std::unique_ptr<flatbuffers::FlatBufferBuilder> kept;
   // Packing may come here again.
-  flatbuffers::FlatBufferBuilder builder = std::move(kept_builder);
-  builder.Clear();
-  builder.Finish(flatbuffers::Offset<flatbuffers::Table>(pack(builder, value)),
-                 table.file_identifier.empty() ? nullptr : table.file_identifier.c_str());
-  auto result = use(BytesOf(builder));
-  if (builder.GetSize() <= kLargestKept) kept_builder = std::move(builder);
-  return result;
+  std::unique_ptr<flatbuffers::FlatBufferBuilder> builder = std::move(kept);
+  if (builder == nullptr) {
+    builder = std::make_unique<flatbuffers::FlatBufferBuilder>(kFirstRoom, allocator);
+  }
+  if (Pack(value, pack, table, builder.get())) {
+    use(BytesOf(*builder));
+    if (builder->GetSize() <= kLargestKept) kept = std::move(builder);
+    return absl::OkStatus();
+  }
+  builder.reset();
+  // A builder grows by half, and so asks for too much before its buffer is too large.
+  flatbuffers::FlatBufferBuilder largest(kMostRoom, allocator);
+  if (!Pack(value, pack, table, &largest)) return TooLargeForFlatBuffer(table.name, SIZE_MAX);
+  use(BytesOf(largest));
+  return absl::OkStatus();
 }
 
 }  // namespace
 
 absl::StatusOr<size_t> PackedBytes(const void* value, PackFunction pack, const TableInfo& table) {
-  return WithPacked(value, pack, table, [](absl::Span<const char> bytes) { return bytes.size(); });
+  size_t size = 0;
+  absl::Status status =
+      WithPacked(value, pack, table, [&](absl::Span<const char> bytes) { size = bytes.size(); });
+  if (!status.ok()) return status;
+  return size;
 }
 
 void PackInto(const void* value, PackFunction pack, const TableInfo& table, absl::Span<char> out) {
-  WithPacked(value, pack, table, [&](absl::Span<const char> bytes) {
+  const absl::Status status = WithPacked(value, pack, table, [&](absl::Span<const char> bytes) {
     CHECK_EQ(bytes.size(), out.size()) << "a " << table.name << " changed while it was encoded";
     std::memcpy(out.data(), bytes.data(), bytes.size());
-    return true;
   });
+  CHECK(status.ok()) << "a " << table.name << " changed while it was encoded: " << status;
 }
 
 absl::Status VerifyTablePayload(absl::Span<const char> payload, VerifyTableFunction verify_table,

@@ -43,11 +43,13 @@ concept GeneratedObject =
 
 // Packs `value` and returns the root table's position as the builder counts it.
 using PackFunction = uint32_t (*)(flatbuffers::FlatBufferBuilder& builder, const void* value);
+// InvalidArgument for a value that does not fit a FlatBuffer, before much more is allocated than
+// that.
 absl::StatusOr<size_t> PackedBytes(const void* value, PackFunction pack, const TableInfo& table);
 void PackInto(const void* value, PackFunction pack, const TableInfo& table, absl::Span<char> out);
 
-// The size of a finished buffer that is to be stored as `table`; InvalidArgument if it is empty or
-// does not carry the table's file identifier.
+// The size of a finished buffer that is to be stored as `table`; InvalidArgument if it is empty, is
+// larger than a FlatBuffer can be, or does not carry the table's file identifier.
 absl::StatusOr<size_t> CheckedBufferBytes(absl::Span<const char> buffer, const TableInfo& table);
 
 using VerifyTableFunction = bool (*)(const char* root, flatbuffers::Verifier& verifier);

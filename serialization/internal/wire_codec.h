@@ -76,8 +76,8 @@ struct Codec<T, std::enable_if_t<internal::ComposedRoot<T>>> : internal::Compose
     internal::FlatWriter counter;
     internal::WriteRoot(counter, value);
     if (!counter.status().ok()) return counter.status();
-    if (counter.position() > internal::kMaxFlatBufferBytes) {
-      return internal::TooLargeForFlatBuffer(internal::Wire<T>::Name(), counter.position());
+    if (counter.position() > kMaxFlatBufferBytes) {
+      return TooLargeForFlatBuffer(internal::Wire<T>::Name(), counter.position());
     }
     return counter.position();
   }
@@ -102,8 +102,8 @@ struct Codec<std::vector<E>, std::enable_if_t<internal::kIsSpanElement<E> && !in
 
   static absl::StatusOr<size_t> EncodedSize(absl::Span<const E> value) {
     size_t bytes = internal::VectorPayloadBytes(value.size(), sizeof(E));
-    if (bytes > internal::kMaxFlatBufferBytes) {
-      return internal::TooLargeForFlatBuffer(internal::Wire<std::vector<E>>::Name(), bytes);
+    if (bytes > kMaxFlatBufferBytes) {
+      return TooLargeForFlatBuffer(internal::Wire<std::vector<E>>::Name(), bytes);
     }
     return bytes;
   }

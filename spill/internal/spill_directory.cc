@@ -275,7 +275,21 @@ absl::Status SpillDirectory::RemoveStrays() {
   return absl::OkStatus();
 }
 
-absl::Status SpillDirectory::Wipe() { return RemoveTree(database_path()); }
+absl::Status SpillDirectory::Wipe() {
+  // Somebody may have removed the directory, and somebody else may have one at its place now.
+  const std::string owner = absl::StrCat(path_, "/", kOwnerName);
+  struct stat ours, there;
+  if (fstat(lock_fd_, &ours) != 0) return ErrnoError("cannot look at", owner);
+  if (stat(owner.c_str(), &there) != 0) {
+    return errno == ENOENT ? absl::OkStatus() : ErrnoError("cannot look at", owner);
+  }
+  if (ours.st_dev != there.st_dev || ours.st_ino != there.st_ino) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the spill directory ", path_,
+                     " is not the one that was opened: it was removed, and is left as it is now"));
+  }
+  return RemoveTree(database_path());
+}
 
 absl::Status SpillDirectory::ReadCounters() {
   const std::string path = absl::StrCat(path_, "/", kCountersName);

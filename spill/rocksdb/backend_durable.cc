@@ -250,14 +250,16 @@ absl::StatusOr<SpillScanEntry> RocksDbBackend::FindObject(uint64_t object_id) {
 absl::Status RocksDbBackend::Scan(const std::function<void(const SpillScanEntry&)>& found) {
   Operation operation(this);
   if (!operation.admitted()) return absl::UnavailableError("the spill backend is closed");
-  return ForEachDurable(database_.get(), [&](const DurableEntry& entry) {
+  const auto found_entry = [&](const DurableEntry& entry) {
     {
       MutexLock lock(&mutex_);
       if (releases_queued_.contains(entry.ticket)) return;
       // One whose file is missing is listed: whoever asks for it shall hear that it is lost.
     }
     found(ToScanEntry(entry));
-  });
+  };
+  // Of what was lost was told at open.
+  return ForEachDurable(database_.get(), found_entry, [](SpillTicket, SpillTicket) {});
 }
 
 }  // namespace spillway::internal

@@ -146,6 +146,9 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   absl::Status ReserveSpace(uint64_t bytes, uint64_t spare_bytes, Condition* condition);
   uint64_t HeldBytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool OverLimit(uint64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Writes do not outrun reclaim: waits, for a bounded time, while a batch of `bytes` more would be
+  // more than may be held, and copying brings some of it back.
+  void AwaitRelocation(uint64_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
   void AddBatch(std::unique_ptr<Batch> batch, bool live) ABSL_LOCKS_EXCLUDED(mutex_);
   uint64_t DiskBytesMax(const SpillRecord& record) const;
   std::string BatchPath(SpillTicket first_ticket) const;
@@ -198,6 +201,8 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   void ReclaimMain();
   // Bytes on disk above which live records are copied forward.
   uint64_t HeldBytesAllowed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What may be held once so many bytes more are live.
+  uint64_t HeldBytesMax(uint64_t more_live_bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasReclaimWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WantsRelocation() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ends released records in the index, then drops the files in which nothing is live.
@@ -218,6 +223,11 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   absl::Status CommitMoved(std::vector<Moved>* moved, const Batch& copies);
   absl::Status CommitEntriesOfMoved(absl::Span<const DurableEntry> entries,
                                     std::vector<Moved>* moved);
+  // After a failure. Returns early when the backend is closed or somebody waits for reclaim.
+  void WaitBeforeRetry() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether it is time to look for files that are still there though they were dropped.
+  bool WantsSweep() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Sweep();
   // Whether the index holds nothing but what is dead: it is then compacted soon.
   bool IsIndexAllDead() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool WantsCompaction() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -275,7 +285,10 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   // Durable records whose copy is in the index and not yet known to the store: from -> to.
   absl::flat_hash_map<SpillTicket, SpillTicket> relocated_durable_ ABSL_GUARDED_BY(mutex_);
   InlineUsage inline_usage_ ABSL_GUARDED_BY(mutex_);
-  bool reclaiming_ ABSL_GUARDED_BY(mutex_) = false;       // the thread is at work
+  bool reclaiming_ ABSL_GUARDED_BY(mutex_) = false;  // the thread is at work
+  bool retry_at_once_ ABSL_GUARDED_BY(mutex_) = false;
+  bool sweep_wanted_ ABSL_GUARDED_BY(mutex_) = true;  // an earlier process may have left files
+  absl::Time next_sweep_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   bool nothing_to_move_ ABSL_GUARDED_BY(mutex_) = false;  // the last look for victims found none
   std::thread reclaim_thread_;
 };

@@ -124,7 +124,7 @@ absl::Status RocksDbBackend::RecoverDurable() {
   std::map<SpillTicket, std::vector<DurableEntry>> entries_by_file;
   uint64_t lost = 0;
   InlineUsage inline_usage;
-  absl::Status status = ForEachDurable(database_.get(), [&](const DurableEntry& entry) {
+  const auto found = [&](const DurableEntry& entry) {
     if (entry.is_inline) {
       ++inline_usage.live_records;
       inline_usage.live_bytes += entry.disk_bytes;
@@ -138,7 +138,15 @@ absl::Status RocksDbBackend::RecoverDurable() {
     } else {
       entries_by_file[file->first].push_back(entry);
     }
-  });
+  };
+  std::vector<SpillDatabase::TicketRange> unreadable;
+  const auto lost_range = [&](SpillTicket first, SpillTicket last) {
+    ++lost;
+    unreadable.push_back({first, last});
+    LOG(ERROR) << "the index of durable objects in " << options_.spill_directory
+               << " is damaged: those with tickets from " << first << " to " << last << " are lost";
+  };
+  absl::Status status = ForEachDurable(database_.get(), found, lost_range);
   if (!status.ok()) return status;
   damaged_records_ += lost;
 
@@ -151,6 +159,13 @@ absl::Status RocksDbBackend::RecoverDurable() {
       disk_bytes[entry.ticket - first] = entry.disk_bytes;
       live[entry.ticket - first] = true;
       stride = entry.header.chunk_stride_bytes;
+    }
+    // What is not known to be dead is not thrown away.
+    for (const SpillDatabase::TicketRange& range : unreadable) {
+      for (SpillTicket ticket = std::max(first, range.first);
+           ticket <= std::min(file.last, range.last); ++ticket) {
+        live[ticket - first] = true;
+      }
     }
     table_.Add(std::make_unique<Batch>(first, stride, /*durable=*/true, file.bytes, disk_bytes));
     for (size_t i = 0; i < live.size(); ++i) {

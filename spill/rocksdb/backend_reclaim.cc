@@ -14,10 +14,12 @@
 namespace spillway::internal {
 namespace {
 
-// The promise is to hold at most 1.75 times what is live and two batches. Copying begins one batch
-// earlier, because it needs room for its result.
+// The promise is to hold at most 1.75 times what is live and two batches. Copying begins earlier,
+// because it needs room for its result, and time; writes wait for it when the promise is at stake.
 constexpr double kHeldShareMax = 1.75;
-constexpr uint64_t kHeldBatchesMax = 1;
+constexpr uint64_t kHeldBatchesMax = 2;
+constexpr double kCopyingShare = 1.6;
+constexpr uint64_t kCopyingBatches = 1;
 // While writes are refused for want of space it is worth while to copy more for less.
 constexpr double kHeldShareMaxWhenFull = 1.1;
 
@@ -37,13 +39,25 @@ constexpr uint64_t kDurableRelocationMax = 2048;
 
 constexpr absl::Duration kRetryAfterFailure = absl::Seconds(1);
 
+// Between two looks for files that were dropped and are still there: when there were none, and when
+// some could not be deleted yet.
+constexpr absl::Duration kBetweenSweeps = absl::Milliseconds(10);
+constexpr absl::Duration kSweepAgainAfter = absl::Milliseconds(100);
+
 }  // namespace
 
 uint64_t RocksDbBackend::HeldBytesAllowed() const {
   const bool full = condition_ == Condition::kSpillLimit || condition_ == Condition::kDiskFull;
-  const double share = full ? kHeldShareMaxWhenFull : kHeldShareMax;
+  const double share = full ? kHeldShareMaxWhenFull : kCopyingShare;
   return static_cast<uint64_t>(share * static_cast<double>(table_.live_bytes())) +
-         kHeldBatchesMax * options_.max_batch_bytes;
+         kCopyingBatches * options_.max_batch_bytes;
+}
+
+uint64_t RocksDbBackend::HeldBytesMax(uint64_t more_live_bytes) const {
+  const uint64_t live_bytes = table_.live_bytes() + more_live_bytes;
+  // A batch of it is for the copy that reclaim is writing.
+  return static_cast<uint64_t>(kHeldShareMax * static_cast<double>(live_bytes)) +
+         (kHeldBatchesMax - 1) * options_.max_batch_bytes;
 }
 
 bool RocksDbBackend::WantsRelocation() const {
@@ -52,8 +66,10 @@ bool RocksDbBackend::WantsRelocation() const {
 
 bool RocksDbBackend::HasReclaimWork() const {
   return table_.has_dead() || !releases_to_commit_.empty() || WantsCompaction() ||
-         WantsRelocation();
+         WantsRelocation() || WantsSweep();
 }
+
+bool RocksDbBackend::WantsSweep() const { return sweep_wanted_ && absl::Now() >= next_sweep_; }
 
 bool RocksDbBackend::IsIndexAllDead() const {
   return inline_usage_.live_records == 0 && inline_usage_.dead_bytes > 0;
@@ -70,26 +86,32 @@ void RocksDbBackend::ReclaimMain() {
   for (;;) {
     bool drop = false;
     bool compact = false;
+    bool relocate = false;
     {
       MutexLock lock(&mutex_);
       reclaiming_ = false;
       changed_.SignalAll();
       while (!closing_ && !HasReclaimWork()) {
         reclaim_wanted_.WaitWithDeadline(
-            &mutex_, IsIndexAllDead() ? inline_usage_.last_release + kCompactAfterLastRelease
-                                      : absl::InfiniteFuture());
+            &mutex_,
+            std::min(IsIndexAllDead() ? inline_usage_.last_release + kCompactAfterLastRelease
+                                      : absl::InfiniteFuture(),
+                     sweep_wanted_ ? next_sweep_ : absl::InfiniteFuture()));
       }
       if (closing_) break;
       reclaiming_ = true;
       // Dropping is cheaper than copying and may make it unnecessary.
       drop = table_.has_dead() || !releases_to_commit_.empty();
       compact = WantsCompaction();
+      relocate = WantsRelocation();
     }
     absl::Status status;
     if (drop) {
       status = DropDeadBatches();
     } else if (compact) {
       status = CompactIndex();
+    } else if (!relocate) {
+      status = Sweep();
     } else {
       bool moved_any = false;
       status = RelocateVictims(&moved_any);
@@ -101,8 +123,8 @@ void RocksDbBackend::ReclaimMain() {
     if (status.ok()) continue;
     LOG_EVERY_N(WARNING, 60) << "spill space cannot be reclaimed, will try again: " << status;
     MutexLock lock(&mutex_);
-    const absl::Time until = absl::Now() + kRetryAfterFailure;
-    while (!closing_ && absl::Now() < until) reclaim_wanted_.WaitWithDeadline(&mutex_, until);
+    sweep_wanted_ = true;
+    WaitBeforeRetry();
   }
   // A durable record that was released must not come back.
   std::vector<SpillTicket> tickets;
@@ -112,6 +134,14 @@ void RocksDbBackend::ReclaimMain() {
   }
   const absl::Status status = CommitReleases(tickets);
   if (!status.ok()) LOG(WARNING) << "released durable objects may come back: " << status;
+}
+
+void RocksDbBackend::WaitBeforeRetry() {
+  const absl::Time until = absl::Now() + kRetryAfterFailure;
+  while (!closing_ && !retry_at_once_ && absl::Now() < until) {
+    reclaim_wanted_.WaitWithDeadline(&mutex_, until);
+  }
+  retry_at_once_ = false;
 }
 
 absl::Status RocksDbBackend::DropDeadBatches() {
@@ -139,6 +169,7 @@ absl::Status RocksDbBackend::DropDeadBatches() {
       status = FromRocksDb(database_->DropFiles(durable, ranges), "cannot drop files");
     }
     MutexLock lock(&mutex_);
+    sweep_wanted_ = true;
     if (status.ok()) {
       table_.Dropped(file_bytes);
       batches_dropped_ += ranges.size();
@@ -146,6 +177,21 @@ absl::Status RocksDbBackend::DropDeadBatches() {
       table_.PutBackDead(std::move(batches));
     }
   }
+  return status;
+}
+
+absl::Status RocksDbBackend::Sweep() {
+  {
+    MutexLock lock(&mutex_);
+    sweep_wanted_ = false;
+    next_sweep_ = absl::Now() + kBetweenSweeps;
+  }
+  bool clean = false;
+  const absl::Status status = database_->SweepFiles(&clean);
+  if (status.ok() && clean) return status;
+  MutexLock lock(&mutex_);
+  sweep_wanted_ = true;
+  next_sweep_ = absl::Now() + kSweepAgainAfter;
   return status;
 }
 
@@ -159,6 +205,7 @@ absl::Status RocksDbBackend::CompactIndex() {
   if (!status.ok()) return status;
   MutexLock lock(&mutex_);
   inline_usage_.dead_bytes -= dead_bytes;
+  sweep_wanted_ = true;
   return status;
 }
 
@@ -249,8 +296,7 @@ absl::Status RocksDbBackend::CommitMoved(std::vector<Moved>* moved, const Batch&
     // in between end both.
     LOG_EVERY_N(WARNING, 60) << status << "; will try again";
     MutexLock lock(&mutex_);
-    const absl::Time until = absl::Now() + kRetryAfterFailure;
-    while (!closing_ && absl::Now() < until) reclaim_wanted_.WaitWithDeadline(&mutex_, until);
+    WaitBeforeRetry();
     if (!closing_) continue;
     moved->clear();
     return status;
@@ -374,8 +420,10 @@ size_t RocksDbBackend::PublishMoved(const std::vector<Moved>& moved, bool durabl
 bool RocksDbBackend::WaitForReclaim(int64_t timeout_ms) {
   const absl::Time deadline = absl::Now() + absl::Milliseconds(timeout_ms);
   MutexLock lock(&mutex_);
+  // Whoever waits may know that the cause of a failure is gone. Once, so that it is no busy loop.
+  retry_at_once_ = true;
   const auto is_done = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return closing_ || !(reclaiming_ || HasReclaimWork() || IsIndexAllDead());
+    return closing_ || !(reclaiming_ || HasReclaimWork() || IsIndexAllDead() || sweep_wanted_);
   };
   while (!is_done()) {
     reclaim_wanted_.Signal();

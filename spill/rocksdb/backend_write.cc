@@ -64,6 +64,7 @@ void RocksDbBackend::WriteBatch(absl::Span<const SpillRecord> records,
   uint64_t disk_bytes_max = kDiskBytesPerFile;
   for (size_t index : indexes) disk_bytes_max += DiskBytesMax(records[index]);
 
+  AwaitRelocation(disk_bytes_max);
   Condition condition = Condition::kHealthy;
   absl::Status status = ReserveSpace(disk_bytes_max, options_.free_space_reserve_bytes, &condition);
   if (status.ok()) {
@@ -93,6 +94,18 @@ void RocksDbBackend::WriteBatch(absl::Span<const SpillRecord> records,
   MutexLock lock(&mutex_);
   ++batches_written_;
   written_bytes_ += payload_bytes;
+}
+
+void RocksDbBackend::AwaitRelocation(uint64_t bytes) {
+  const absl::Time deadline = absl::Now() + kReclaimWait;
+  MutexLock lock(&mutex_);
+  // Batches under construction are as good as written, but may be copies: no more may be held for
+  // them.
+  while (!closing_ && WantsRelocation() &&
+         table_.held_bytes() + reserved_bytes_ + bytes > HeldBytesMax(bytes)) {
+    reclaim_wanted_.Signal();
+    if (changed_.WaitWithDeadline(&mutex_, deadline)) return;
+  }
 }
 
 void RocksDbBackend::AddBatch(std::unique_ptr<Batch> batch, bool live) {
@@ -234,6 +247,8 @@ void RocksDbBackend::NoteWrite(Condition condition, const absl::Status& status, 
       nothing_to_move_ = false;  // it is worth while to move more now
       reclaim_wanted_.Signal();
     }
+    // A batch that was not taken in may all the same have got as far as the database's directory.
+    if (!status.ok()) sweep_wanted_ = true;
     const bool changed = condition != condition_;
     condition_ = condition;
     health_ = status;

@@ -1,5 +1,6 @@
 #include "spill/rocksdb/durable_index.h"
 
+#include <cstdint>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -136,25 +137,68 @@ absl::StatusOr<uint64_t> FindDurableName(SpillDatabase* database, absl::string_v
   return FindNumber(database, NameKey(name), absl::StrCat("name '", name, "'"));
 }
 
+namespace {
+
+// Damage in more places than this is no accident of a few blocks.
+constexpr int kDamagedRangesMax = 1000;
+
+// Whether the index cannot be read at the ticket.
+bool IsDamagedAt(SpillDatabase* database, SpillTicket ticket) {
+  const auto stop = [](absl::string_view, absl::string_view) { return false; };
+  return absl::IsDataLoss(database->ForEachIndexed(absl::string_view(&kRecordPrefix, 1),
+                                                   NumberKey(kRecordPrefix, ticket), stop));
+}
+
+// The first ticket above `damaged` where the index can be read again, by doubling the distance and
+// then halving it; kNoTicket if there is none.
+SpillTicket FindReadableAfter(SpillDatabase* database, SpillTicket damaged) {
+  SpillTicket bad = damaged, good = damaged;
+  for (uint64_t distance = 1;; distance *= 2) {
+    if (distance == 0 || damaged > UINT64_MAX - distance) return kNoTicket;
+    good = damaged + distance;
+    if (!IsDamagedAt(database, good)) break;
+    bad = good;
+  }
+  while (good - bad > 1) {
+    const SpillTicket middle = bad + (good - bad) / 2;
+    (IsDamagedAt(database, middle) ? bad : good) = middle;
+  }
+  return good;
+}
+
+}  // namespace
+
 absl::Status ForEachDurable(SpillDatabase* database,
-                            const std::function<void(const DurableEntry&)>& found) {
-  return database->ForEachIndexed(
-      absl::string_view(&kRecordPrefix, 1), [&](absl::string_view key, absl::string_view value) {
-        DurableEntry entry;
-        if (ParseRecord(key, value, &entry)) {
-          found(entry);
-        } else {
-          LOG(ERROR) << "the spill database holds a damaged index entry of " << value.size()
-                     << " bytes; the object it stands for is lost";
-        }
-        return true;
-      });
+                            const std::function<void(const DurableEntry&)>& found,
+                            const std::function<void(SpillTicket, SpillTicket)>& lost) {
+  SpillTicket next = kNoTicket;
+  const auto take = [&](absl::string_view key, absl::string_view value) {
+    next = NumberOfKey(key) + 1;
+    DurableEntry entry;
+    if (ParseRecord(key, value, &entry)) {
+      found(entry);
+    } else {
+      LOG(ERROR) << "the spill database holds a damaged index entry of " << value.size()
+                 << " bytes; the object it stands for is lost";
+    }
+    return true;
+  };
+  for (int ranges = 0;; ++ranges) {
+    absl::Status status = database->ForEachIndexed(absl::string_view(&kRecordPrefix, 1),
+                                                   NumberKey(kRecordPrefix, next), take);
+    if (!absl::IsDataLoss(status) || ranges == kDamagedRangesMax) return status;
+    const SpillTicket readable = FindReadableAfter(database, next);
+    // Behind its last block a file is not asked; so this is one that is missing or cut short.
+    if (readable == kNoTicket) return status;
+    lost(next, readable - 1);
+    next = readable;
+  }
 }
 
 absl::Status ForEachName(SpillDatabase* database, absl::string_view prefix,
                          const std::function<bool(absl::string_view name, uint64_t id)>& found) {
   return database->ForEachIndexed(
-      NameKey(prefix), [&](absl::string_view key, absl::string_view value) {
+      NameKey(prefix), NameKey(prefix), [&](absl::string_view key, absl::string_view value) {
         if (value.size() == kNumberBytes) {
           return found(key.substr(1), GetLittleEndian(value.data()));
         }

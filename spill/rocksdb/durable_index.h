@@ -48,9 +48,12 @@ absl::StatusOr<DurableEntry> FindDurable(SpillDatabase* database, SpillTicket ti
 absl::StatusOr<SpillTicket> FindDurableTicket(SpillDatabase* database, uint64_t object_id);
 absl::StatusOr<uint64_t> FindDurableName(SpillDatabase* database, absl::string_view name);
 
-// In ticket order. Entries that are damaged are logged and left out.
+// In ticket order. Entries that are damaged are logged and left out. `lost` hears of tickets, both
+// ends included, whose entries cannot be read: they stood in a damaged block of a file. An error
+// means that the whole cannot be read at present, or is damaged all over.
 absl::Status ForEachDurable(SpillDatabase* database,
-                            const std::function<void(const DurableEntry&)>& found);
+                            const std::function<void(const DurableEntry&)>& found,
+                            const std::function<void(SpillTicket, SpillTicket)>& lost);
 // In byte order, until `found` returns false.
 absl::Status ForEachName(SpillDatabase* database, absl::string_view prefix,
                          const std::function<bool(absl::string_view name, uint64_t id)>& found);

@@ -2,11 +2,15 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "glog/logging.h"
 #include "rocksdb/convenience.h"
 #include "rocksdb/listener.h"
@@ -138,12 +142,14 @@ absl::StatusOr<std::unique_ptr<SpillDatabase>> SpillDatabase::Open(
   file_system_options.hook = options.hook;
   opened->file_system_ = std::make_shared<SpillFileSystem>(file_system_options);
   opened->env_ = rocksdb::NewCompositeEnv(opened->file_system_);
+  opened->path_ = options.path;
   opened->ephemeral_ = options.ephemeral;
 
   if (!options.read_only && mkdir(options.path.c_str(), 0700) != 0 && errno != EEXIST) {
     const int error = errno;
     return absl::ErrnoToStatus(error, absl::StrCat("cannot make ", options.path));
   }
+  opened->file_system_->GuardDirectory(options.path);
   const rocksdb::DBOptions database_options = DatabaseOptions(options, plan, opened->env_.get());
   const rocksdb::ColumnFamilyOptions batch_options = BatchFamilyOptions();
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = {
@@ -250,6 +256,40 @@ rocksdb::Status SpillDatabase::DropFiles(bool durable, const std::vector<TicketR
                                                  pointers.size()));
 }
 
+absl::StatusOr<size_t> SpillDatabase::CountDeadFiles() {
+  // The directory first: a file that comes to be live in between is no stray.
+  std::vector<std::string> names;
+  const rocksdb::Status listed = env_->GetChildren(path_, &names);
+  if (!listed.ok()) return FromRocksDb(listed, "cannot list the files of the spill database");
+  absl::flat_hash_set<std::string> live;
+  for (rocksdb::ColumnFamilyHandle* handle : {default_.get(), scratch_.get(), durable_.get()}) {
+    rocksdb::ColumnFamilyMetaData metadata;
+    database_->GetColumnFamilyMetaData(handle, &metadata);
+    for (const rocksdb::LevelMetaData& level : metadata.levels) {
+      for (const rocksdb::SstFileMetaData& file : level.files) {
+        live.insert(std::string(absl::StripPrefix(file.name, "/")));
+      }
+    }
+  }
+  return static_cast<size_t>(std::count_if(names.begin(), names.end(), [&](const auto& name) {
+    return absl::EndsWith(name, ".sst") && !live.contains(name);
+  }));
+}
+
+absl::Status SpillDatabase::SweepFiles(bool* clean) {
+  *clean = false;
+  absl::StatusOr<size_t> dead = CountDeadFiles();
+  if (dead.ok() && *dead > 0) {
+    // Looks for all of them, where it would otherwise know only of those of its last change.
+    const rocksdb::Status purged = database_->EnableFileDeletions(/*force=*/true);
+    if (!purged.ok()) return FromRocksDb(purged, "cannot delete files of the spill database");
+    dead = CountDeadFiles();
+  }
+  if (!dead.ok()) return dead.status();
+  *clean = *dead == 0;
+  return absl::OkStatus();
+}
+
 rocksdb::Status SpillDatabase::Get(bool durable, const rocksdb::Slice& key,
                                    rocksdb::PinnableSlice* value) {
   rocksdb::ReadOptions options;
@@ -317,15 +357,15 @@ rocksdb::Status SpillDatabase::GetIndexed(const rocksdb::Slice& key, std::string
 }
 
 absl::Status SpillDatabase::ForEachIndexed(
-    absl::string_view prefix,
+    absl::string_view prefix, absl::string_view start,
     const std::function<bool(absl::string_view key, absl::string_view value)>& found) {
   rocksdb::ReadOptions options;
   options.verify_checksums = true;
   const std::unique_ptr<rocksdb::Iterator> iterator(
       database_->NewIterator(options, default_.get()));
-  const rocksdb::Slice start(prefix.data(), prefix.size());
-  for (iterator->Seek(start); iterator->Valid() && iterator->key().starts_with(start);
-       iterator->Next()) {
+  const rocksdb::Slice wanted(prefix.data(), prefix.size());
+  for (iterator->Seek(rocksdb::Slice(start.data(), start.size()));
+       iterator->Valid() && iterator->key().starts_with(wanted); iterator->Next()) {
     if (!found({iterator->key().data(), iterator->key().size()},
                {iterator->value().data(), iterator->value().size()})) {
       break;

@@ -66,6 +66,11 @@ class SpillDatabase {
   // Removes the files that lie within the ranges.
   rocksdb::Status DropFiles(bool durable, const std::vector<TicketRange>& ranges);
 
+  // Deletes files that the database has done with and that are there still: because a reader had
+  // one open when it was dropped, or because deleting it failed. *clean is false if some are left;
+  // they may be in the course of being ingested, too.
+  absl::Status SweepFiles(bool* clean);
+
   rocksdb::Status Get(bool durable, const rocksdb::Slice& key, rocksdb::PinnableSlice* value);
 
   // Over the given tickets; checksums are verified and nothing is cached.
@@ -85,10 +90,10 @@ class SpillDatabase {
   // Applies the update to "default", synced. Concurrent calls share a sync.
   rocksdb::Status Commit(rocksdb::WriteBatch* update);
   rocksdb::Status GetIndexed(const rocksdb::Slice& key, std::string* value);
-  // Calls `found` for every key of "default" that begins with `prefix`, in order, until it returns
-  // false.
+  // Calls `found` for every key of "default" that begins with `prefix` and is not below `start`, in
+  // order, until it returns false. DataLoss: it has come to keys that are damaged.
   absl::Status ForEachIndexed(
-      absl::string_view prefix,
+      absl::string_view prefix, absl::string_view start,
       const std::function<bool(absl::string_view key, absl::string_view value)>& found);
 
   uint64_t memory_bytes() const;
@@ -96,6 +101,9 @@ class SpillDatabase {
 
  private:
   SpillDatabase() = default;
+
+  // How many table files are in the directory that no family has.
+  absl::StatusOr<size_t> CountDeadFiles();
 
   // Repairs what a change that failed has left behind; called before each change.
   void ResumeAfterFailure();
@@ -109,6 +117,7 @@ class SpillDatabase {
 
   std::shared_ptr<SpillFileSystem> file_system_;
   std::unique_ptr<rocksdb::Env> env_;
+  std::string path_;
   bool ephemeral_ = false;
   std::atomic<bool> change_failed_{false};
   std::atomic<bool> commit_failed_{false};

@@ -119,7 +119,8 @@ class FileEnds final : public rocksdb::FSRandomAccessFileOwnerWrapper {
 
   rocksdb::IOStatus Load(uint64_t file_bytes, uint64_t end_bytes) {
     const uint64_t head_bytes = std::min(file_bytes, end_bytes);
-    const uint64_t tail_bytes = std::min(file_bytes - head_bytes, end_bytes + file_bytes / 256);
+    // They may overlap: a block that ends in one must not begin in the other.
+    const uint64_t tail_bytes = std::min(file_bytes, end_bytes + file_bytes / 256);
     rocksdb::IOStatus status = LoadPiece(0, head_bytes, &head_);
     if (status.ok()) status = LoadPiece(file_bytes - tail_bytes, tail_bytes, &tail_);
     return status;
@@ -272,9 +273,27 @@ rocksdb::IOStatus SpillFileSystem::LinkFile(const std::string& from, const std::
   return status.ok() ? FileSystemWrapper::LinkFile(from, to, options, debug) : status;
 }
 
+void SpillFileSystem::GuardDirectory(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return;
+  guarded_path_ = path;
+  guarded_device_ = info.st_dev;
+  guarded_inode_ = info.st_ino;
+}
+
+bool SpillFileSystem::IsGuardedDirectoryThere() const {
+  struct stat info;
+  return stat(guarded_path_.c_str(), &info) == 0 && info.st_dev == guarded_device_ &&
+         info.st_ino == guarded_inode_;
+}
+
 rocksdb::IOStatus SpillFileSystem::DeleteFile(const std::string& path,
                                               const rocksdb::IOOptions& options,
                                               rocksdb::IODebugContext* debug) {
+  if (!guarded_path_.empty() && absl::StartsWith(path, guarded_path_) &&
+      !IsGuardedDirectoryThere()) {
+    return rocksdb::IOStatus::PathNotFound("the directory was removed", guarded_path_);
+  }
   rocksdb::IOStatus status = Ask("delete", path);
   return status.ok() ? FileSystemWrapper::DeleteFile(path, options, debug) : status;
 }

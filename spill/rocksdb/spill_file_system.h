@@ -6,6 +6,8 @@
 #ifndef SPILLWAY_SPILL_ROCKSDB_SPILL_FILE_SYSTEM_H_
 #define SPILLWAY_SPILL_ROCKSDB_SPILL_FILE_SYSTEM_H_
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -32,6 +34,11 @@ class SpillFileSystem final : public rocksdb::FileSystemWrapper {
   explicit SpillFileSystem(const SpillFileSystemOptions& options);
 
   const char* Name() const override { return "SpillFileSystem"; }
+
+  // From now on files are deleted only as long as the directory at `path` is the one that is there
+  // now: once it was removed, what stands at its place is somebody else's. Call before any other
+  // use.
+  void GuardDirectory(const std::string& path);
 
   rocksdb::IOStatus NewWritableFile(const std::string& path, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
@@ -65,7 +72,13 @@ class SpillFileSystem final : public rocksdb::FileSystemWrapper {
   // What the hook says, if there is one.
   rocksdb::IOStatus Ask(const char* operation, const std::string& path) const;
 
+  bool IsGuardedDirectoryThere() const;
+
   const SpillFileSystemOptions options_;
+  // Constant after GuardDirectory.
+  std::string guarded_path_;
+  dev_t guarded_device_ = 0;
+  ino_t guarded_inode_ = 0;
   FileBufferPool buffers_;
   std::atomic<uint64_t> written_bytes_{0};
 };

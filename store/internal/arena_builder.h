@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "flatbuffers/flatbuffers.h"
+#include "serialization/flat_buffer_limit.h"
 #include "store/internal/entry.h"
 #include "store/internal/store_core.h"
 
@@ -35,6 +36,10 @@ class ArenaBuilderAllocator final : public flatbuffers::Allocator {
 
   uint8_t* reallocate_downward(uint8_t* old_bytes, size_t old_size, size_t new_size,
                                size_t in_use_back, size_t in_use_front) override {
+    // The builder asks for half as much again, or what it needs. Offsets in it do not overflow yet.
+    if (failure_.ok() && new_size > 2 * kMaxFlatBufferBytes) {
+      failure_ = TooLargeForFlatBuffer("this FlatBuffer", SIZE_MAX);
+    }
     if (failure_.ok()) {
       // What lies at the front is the builder's scratch; both ends have to be kept.
       absl::StatusOr<uint64_t> grown = core_->Regrow(entry_, new_size, in_use_back, in_use_front);

@@ -62,7 +62,7 @@ class IdIndex {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.lock);
   // Of a table, so many cells may be taken; from so many entries on it grows, else it is only
   // swept.
-  static uint32_t TakenMax(uint32_t capacity) { return capacity - capacity / 8 - 1; }
+  static uint32_t TakenMax(uint32_t capacity) { return capacity - capacity / 16 - 1; }
   static uint32_t EntriesMax(uint32_t capacity) { return capacity - (capacity + 3) / 4; }
   static bool HasRoom(const Shard& shard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.lock) {
     return shard.capacity > 0 && shard.used + shard.erased < TakenMax(shard.capacity);

@@ -62,8 +62,8 @@ template <typename T>
 absl::Status CheckType(const Entry* entry) {
   const uint16_t wanted = TypeNumberFor<T>();
   if (entry->type == wanted || TypesAgree(entry->type, wanted)) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(SlabOf(entry).core->Describe(entry),
-                                                    " was asked for as ", DescribeType(wanted)));
+  return absl::FailedPreconditionError(absl::StrCat(SlabOf(entry).core->Describe(entry), " ",
+                                                    DescribeMismatch(entry->type, wanted)));
 }
 
 // While one lives, refs inside a value that is decoded on this thread are found among what
@@ -299,6 +299,9 @@ absl::StatusOr<ObjectRef<T>> ObjectStore::PutAs(const Source& source, const PutO
 template <typename T, typename Fn>
 absl::StatusOr<ObjectRef<T>> ObjectStore::Build(Fn fn, const BuildOptions& options) {
   RequireCodec<T>();
+  if (options.size_hint_bytes > kMaxFlatBufferBytes) {
+    return TooLargeForFlatBuffer(Codec<T>::TypeName(), options.size_hint_bytes);
+  }
   // A multiple of the alignment, so that what ends at the block's end is aligned throughout.
   const uint64_t room = (std::max<uint64_t>(options.size_hint_bytes, 1) + kBlockAlignment - 1) /
                         kBlockAlignment * kBlockAlignment;
@@ -317,6 +320,9 @@ absl::StatusOr<ObjectRef<T>> ObjectStore::Build(Fn fn, const BuildOptions& optio
     builder.Finish(root);
     size = builder.GetSize();
     failure = allocator.failure();
+    if (failure.ok() && size > kMaxFlatBufferBytes) {
+      failure = TooLargeForFlatBuffer(Codec<T>::TypeName(), size);
+    }
   }
   if (!failure.ok()) {
     core_->Abandon(*entry);

@@ -65,8 +65,20 @@ std::string TypeNameOf(uint16_t number) { return TheTable().Get(number).name; }
 
 std::string DescribeType(uint16_t number) {
   const Known known = TheTable().Get(number);
-  return known.name.empty() ? absl::StrFormat("unknown type %016x", known.type.type_id)
-                            : known.name;
+  // What was never asked for by its own type may be known by its name all the same.
+  return known.name.empty() ? spillway::TypeNameOf(known.type) : known.name;
+}
+
+std::string DescribeMismatch(uint16_t stored, uint16_t wanted) {
+  const Known known = TheTable().Get(stored);
+  const Known asked = TheTable().Get(wanted);
+  if (known.type.type_id != asked.type.type_id || known.type.encoding != asked.type.encoding) {
+    return absl::StrFormat("was asked for as %s", DescribeType(wanted));
+  }
+  return absl::StrFormat(
+      "has the schema %016x and was asked for with the schema %016x, which does "
+      "not extend the other",
+      known.type.fingerprint, asked.type.fingerprint);
 }
 
 bool TypesAgree(uint16_t stored, uint16_t wanted) {

@@ -22,8 +22,12 @@ uint16_t TypeNumber(const ObjectType& type, absl::string_view name);
 ObjectType TypeOf(uint16_t number);
 // Empty if this process knows the type only from its bytes.
 std::string TypeNameOf(uint16_t number);
-// The name, or the id in hexadecimal digits.
+// The name, or for a type that nobody knows its id in hexadecimal digits.
 std::string DescribeType(uint16_t number);
+
+// What is to be said of an object of type `stored` that cannot be read as `wanted`: "was asked for
+// as string", or of two schemas of one type, which they are.
+std::string DescribeMismatch(uint16_t stored, uint16_t wanted);
 
 // Whether payloads of type `stored` may be read as `wanted`: IsReadableAs.
 bool TypesAgree(uint16_t stored, uint16_t wanted);

@@ -3,6 +3,7 @@
 Arguments: the README, the FORMAT document, then for each program in the README, in order, its binary.
 """
 
+import glob
 import os
 import re
 import subprocess
@@ -57,6 +58,16 @@ class ReadmeTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
       checked += 1
     self.assertGreaterEqual(checked, 6)
+
+  def test_the_tests_of_bad_input_exist(self):
+    there = set()
+    for path in glob.glob("tests/s*/**/*_test.cc", recursive=True):
+      there.update(".".join(pair) for pair in re.findall(
+          r"^(?:TYPED_)?TEST(?:_F|_P)?\((\w+), (\w+)\)", read(path), re.MULTILINE))
+    rows = read(README).split("## Bad input")[1].split("\n## ")[0]
+    named = re.findall(r"`(\w+Test\.\w+)`", rows)
+    self.assertGreater(len(named), 30)
+    self.assertEqual([name for name in named if name not in there], [])
 
   def test_files_exist(self):
     folder = os.path.dirname(README)

@@ -23,7 +23,7 @@ TEST(TypeTableTest, ATypeKeepsItsNumberAndGetsItsNameLater) {
   const uint16_t number = TypeNumber(Type(0xabc1, 7), "");
   EXPECT_EQ(TypeOf(number), Type(0xabc1, 7));
   EXPECT_EQ(TypeNameOf(number), "");
-  EXPECT_EQ(DescribeType(number), "unknown type 000000000000abc1");
+  EXPECT_EQ(DescribeType(number), "a type unknown here (id 000000000000abc1)");
   EXPECT_EQ(TypeNumber(Type(0xabc1, 7), "Named"), number);
   EXPECT_EQ(TypeNumber(Type(0xabc1, 7), "Other"), number);
   EXPECT_EQ(DescribeType(number), "Named");

@@ -9,8 +9,7 @@ def spillway_fuzz_test(name, srcs, replay, deps = [], corpus = [], tags = [], **
       name           a test: `replay`, which has a main() or test cases, runs LLVMFuzzerTestOneInput over
                      the corpus and what else it thinks of;
       name_libfuzzer the libFuzzer program. Only `--config=fuzz` can link it, so that //... leaves it
-                     out:
-                       bazel run --config=fuzz //PACKAGE:name_libfuzzer -- -max_total_time=600 DIRECTORY
+                     out. `tools/dev fuzz` builds and runs them.
 
     Args:
       name: ends in _fuzz_test.

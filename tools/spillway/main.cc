@@ -19,6 +19,7 @@
 #include "tools/spillway/command.h"
 #include "tools/spillway/command_line.h"
 #include "tools/spillway/interruption.h"
+#include "tools/spillway/schema_command.h"
 #include "tools/spillway/sort_command.h"
 #include "tools/spillway/version.h"
 
@@ -74,6 +75,7 @@ absl::Status RunHelp(const std::vector<std::string>& arguments) {
 std::vector<Command>* MakeCommands() {
   auto* const commands = new std::vector<Command>;
   commands->push_back(SortCommand());
+  commands->push_back(SchemaCommand());
   commands->push_back({.name = "version",
                        .arguments = "",
                        .summary = "print the version",
