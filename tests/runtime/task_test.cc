@@ -480,6 +480,7 @@ TEST(TaskOrderTest, LowPrioritiesDoNotStarve) {
   runtime->Submit(Chain::Go, runtime.get(), &low_ran);
   auto low = runtime->Submit(TaskOptions{.priority = -5}, [&low_ran] { low_ran = true; });
   EXPECT_TRUE(low.Get().ok());
+  EXPECT_TRUE(runtime->Shutdown(ShutdownMode::kDrain, absl::Seconds(60)).ok());
 }
 
 TEST(TaskOrderTest, ASubmitFromInsideNeverWaits) {
@@ -513,6 +514,8 @@ TEST(TaskOrderTest, ASubmitFromOutsideFeelsTheBound) {
   EXPECT_EQ(CodeOf(refs.back().Get().status()), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(refs.back().Get().status().message(), HasSubstr("outstanding_tasks_max"));
   gate.Open();
+  // Tasks use the gate until they end.
+  EXPECT_TRUE(runtime->Shutdown(ShutdownMode::kDrain, absl::Seconds(60)).ok());
 }
 
 TEST(TaskOrderTest, ASubmitThatWaitsGoesOnWhenOthersEnd) {
