@@ -317,15 +317,15 @@ rocksdb::Status SpillDatabase::GetIndexed(const rocksdb::Slice& key, std::string
 }
 
 absl::Status SpillDatabase::ForEachIndexed(
-    absl::string_view prefix,
+    absl::string_view prefix, absl::string_view from,
     const std::function<bool(absl::string_view key, absl::string_view value)>& found) {
   rocksdb::ReadOptions options;
   options.verify_checksums = true;
   const std::unique_ptr<rocksdb::Iterator> iterator(
       database_->NewIterator(options, default_.get()));
   const rocksdb::Slice start(prefix.data(), prefix.size());
-  for (iterator->Seek(start); iterator->Valid() && iterator->key().starts_with(start);
-       iterator->Next()) {
+  for (iterator->Seek({from.data(), from.size()});
+       iterator->Valid() && iterator->key().starts_with(start); iterator->Next()) {
     if (!found({iterator->key().data(), iterator->key().size()},
                {iterator->value().data(), iterator->value().size()})) {
       break;

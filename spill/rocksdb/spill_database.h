@@ -85,10 +85,10 @@ class SpillDatabase {
   // Applies the update to "default", synced. Concurrent calls share a sync.
   rocksdb::Status Commit(rocksdb::WriteBatch* update);
   rocksdb::Status GetIndexed(const rocksdb::Slice& key, std::string* value);
-  // Calls `found` for every key of "default" that begins with `prefix`, in order, until it returns
-  // false.
+  // Calls `found` for every key of "default" from `from` on that begins with `prefix`, in order,
+  // until it returns false.
   absl::Status ForEachIndexed(
-      absl::string_view prefix,
+      absl::string_view prefix, absl::string_view from,
       const std::function<bool(absl::string_view key, absl::string_view value)>& found);
 
   uint64_t memory_bytes() const;
