@@ -27,6 +27,7 @@ namespace spillway {
 
 struct GetOptions;
 enum class PolicyHint : uint8_t;
+class AnyPromise;
 template <typename T>
 class ObjectRef;
 
@@ -59,6 +60,14 @@ class AnyRef {
   // Calls back once, when the object is ready: at once on this thread if it is, else on the thread
   // that makes it so, from where the callback may use the store but should not block.
   void OnReady(std::function<void()> callback) const;
+
+  // Who can make the value again, should it be lost: because a droppable object was dropped, or the
+  // copy on disk is damaged. The get that finds out makes the object pending, calls back with the
+  // reason and a promise of the same type, on its own thread, and waits as for any pending object.
+  // The callback should not block; it may keep the promise later, and may be called once for each
+  // loss. It replaces an earlier one, an empty one removes it. The store keeps it, and refs that it
+  // holds, while the object lives: it must not hold one to the object itself.
+  void OnLoss(std::function<void(const absl::Status& why, AnyPromise promise)> callback) const;
 
   // Tells the eviction policy what the caller knows. A hint holds until the next one.
   void Hint(PolicyHint hint) const;

@@ -44,12 +44,18 @@ struct StoreStats {
   uint64_t pinned_objects = 0, pinned_bytes = 0;
 
   uint64_t puts = 0, put_bytes = 0;
-  uint64_t hits = 0;    // gets served from memory
-  uint64_t misses = 0;  // gets that had to restore or to wait for a restore
+  uint64_t hits = 0;            // gets served from memory
+  uint64_t misses = 0;          // gets that had to wait, for one of these:
+  uint64_t misses_cold = 0;     // to restore the object
+  uint64_t misses_joined = 0;   // for another get's restore
+  uint64_t misses_pending = 0;  // for a value that was still to come
   uint64_t restores = 0, restored_bytes = 0;
   uint64_t spills = 0, spilled_bytes = 0;
   uint64_t dropped_clean = 0, dropped_clean_bytes = 0;  // left memory without I/O
   uint64_t dropped_lossy = 0, dropped_lossy_bytes = 0;  // droppable objects that are gone
+  // Values that were found gone and asked for anew, by AnyRef::OnLoss. Once nothing is pending,
+  // puts are deletes, lost ones and objects that are there.
+  uint64_t lost = 0;
   uint64_t deletes = 0;
   uint64_t waits = 0;              // puts and restores that waited for room
   uint64_t refused_memory = 0;     // ResourceExhausted: no room before the deadline

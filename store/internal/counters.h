@@ -22,7 +22,10 @@ namespace spillway::internal {
 
 enum class Counter : uint8_t {
   kHits,  // first: beside the ring's ends
-  kMisses,
+  kMissesCold,
+  kMissesJoined,
+  kMissesPending,
+  kLost,
   kPuts,
   kPutBytes,
   kRestores,

@@ -146,6 +146,19 @@ inline void AnyRef::OnReady(std::function<void()> callback) const {
   internal::SlabOf(entry_).core->OnReady(entry_, std::move(callback));
 }
 
+inline void AnyRef::OnLoss(
+    std::function<void(const absl::Status& why, AnyPromise promise)> callback) const {
+  if (entry_ == nullptr) return;
+  internal::LossCallback with_promise;
+  if (callback) {
+    with_promise = [callback = std::move(callback)](const absl::Status& why,
+                                                    internal::Entry* entry) {
+      callback(why, AnyPromise(entry));
+    };
+  }
+  internal::SlabOf(entry_).core->OnLoss(entry_, std::move(with_promise));
+}
+
 inline void AnyRef::Hint(PolicyHint hint) const {
   if (entry_ != nullptr) internal::SlabOf(entry_).core->Hint(entry_, hint);
 }
@@ -158,24 +171,39 @@ absl::StatusOr<ObjectRef<T>> AnyRef::As() const {
   return internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(*this);
 }
 
+inline ObjectId AnyPromise::id() const {
+  return {entry_ == nullptr ? 0 : entry_->id.load(std::memory_order_relaxed)};
+}
+
+template <typename T>
+absl::StatusOr<Promise<T>> AnyPromise::As() && {
+  RequireCodec<T>();
+  if (entry_ == nullptr) return absl::InvalidArgumentError("the promise was kept before");
+  if (absl::Status status = internal::CheckType<T>(entry_); !status.ok()) return status;
+  return Promise<T>(std::move(*this));
+}
+
 template <typename T>
 template <typename V>
 absl::Status Promise<T>::Set(const V& value) {
   static_assert(EncodableFrom<T, V>, "the promised type cannot be encoded from this value");
-  if (entry_ == nullptr) return absl::FailedPreconditionError("the promise was kept before");
-  internal::StoreCore* core = internal::SlabOf(entry_).core;
+  internal::Entry* entry = any_.entry_;
+  if (entry == nullptr) return absl::FailedPreconditionError("the promise was kept before");
+  internal::StoreCore* core = internal::SlabOf(entry).core;
   const absl::StatusOr<size_t> size = Codec<T>::EncodedSize(value);
   if (!size.ok()) return size.status();
-  if (absl::Status status = core->Fulfil(entry_, *size); !status.ok()) return status;
-  Codec<T>::Encode(value, absl::MakeSpan(internal::BytesOf(entry_), *size));
-  internal::Entry* entry = std::exchange(entry_, nullptr);
+  if (std::vector<AnyRef> refs = internal::ContainedRefs<T>(value); !refs.empty()) {
+    if (absl::Status status = core->Contain(entry, refs); !status.ok()) return status;
+  }
+  if (absl::Status status = core->Fulfil(entry, *size); !status.ok()) return status;
+  Codec<T>::Encode(value, absl::MakeSpan(internal::BytesOf(entry), *size));
+  any_.entry_ = nullptr;
   absl::Status status = core->Seal(entry);
   internal::Unref(entry);
   return status;
 }
 
-template <typename T>
-void Promise<T>::Fail(absl::Status status) {
+inline void AnyPromise::Fail(absl::Status status) {
   if (entry_ == nullptr) return;
   internal::Entry* entry = std::exchange(entry_, nullptr);
   internal::StoreCore* core = internal::SlabOf(entry).core;
@@ -192,7 +220,7 @@ absl::StatusOr<Pending<T>> ObjectStore::MakePending(const PutOptions& options) {
   Pending<T> pending;
   pending.ref = internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(
       internal::HandleAccess::MakeRef<AnyRef>(*entry));
-  pending.promise = Promise<T>(*entry);
+  pending.promise = Promise<T>(AnyPromise(*entry));
   return pending;
 }
 

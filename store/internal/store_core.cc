@@ -206,6 +206,7 @@ void StoreCore::Bury(Entry* entry, Stripe& stripe, uint64_t word, Aftermath* aft
                              extras->second.contains.end());
       extras->second.contains.clear();
       TakeCallbacks(extras->second, after);
+      after->discarded = std::exchange(extras->second.on_loss, nullptr);
     }
   }
   if (PinsOf(word) == 0) FreeBytes(entry, after);
@@ -227,22 +228,31 @@ void StoreCore::FreeEntryIfUnused(Entry* entry, Stripe& stripe, Aftermath* after
 void StoreCore::Finish(Aftermath after) {
   if (after.room_made && !closed()) room_queue_->NotifyRoom();
   for (const ReadyCallback& callback : after.callbacks) callback();
-  // A container's refs may be the last ones of further containers: a loop, not a recursion, so that
-  // a chain of any length is released in constant stack. The list belongs to the outermost call.
-  if (!after.released.empty()) {
-    static thread_local std::vector<Entry*>* pending = nullptr;
-    if (pending != nullptr) {
-      pending->insert(pending->end(), after.released.begin(), after.released.end());
-    } else {
-      std::vector<Entry*> mine = std::move(after.released);
-      pending = &mine;
-      while (!mine.empty()) {
-        Entry* entry = mine.back();
-        mine.pop_back();
+  // A container's refs may be the last ones of further containers, and so may those of a callback:
+  // a loop, not a recursion, so that a chain of any length is released in constant stack. The lists
+  // belong to the outermost call.
+  if (!after.released.empty() || after.discarded) {
+    struct Lists {
+      std::vector<Entry*> released;
+      std::vector<LossCallback> discarded;
+    };
+    static thread_local Lists* pending = nullptr;
+    Lists mine;
+    const bool outermost = pending == nullptr;
+    if (outermost) pending = &mine;
+    pending->released.insert(pending->released.end(), after.released.begin(), after.released.end());
+    if (after.discarded) pending->discarded.push_back(std::move(after.discarded));
+    while (outermost && !(mine.released.empty() && mine.discarded.empty())) {
+      if (!mine.released.empty()) {
+        Entry* entry = mine.released.back();
+        mine.released.pop_back();
         internal::Unref(entry);
+      } else {
+        LossCallback discarded = std::move(mine.discarded.back());
+        mine.discarded.pop_back();
       }
-      pending = nullptr;
     }
+    if (outermost) pending = nullptr;
   }
   if (after.holds_life) DropLife();
   if (after.entry_freed) DropLife();

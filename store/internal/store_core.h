@@ -69,11 +69,14 @@ class RestoreOperation {
 };
 
 using ReadyCallback = std::function<void()>;
+// Takes over a ref and a pin on the entry, which is Pending again: the promise of its value.
+using LossCallback = std::function<void(const absl::Status& why, Entry* entry)>;
 
 // What few entries have.
 struct EntryExtras {
   std::vector<std::pair<uint64_t, ReadyCallback>> on_ready;  // by number
   absl::Status failure;                                      // of a Failed entry
+  LossCallback on_loss;                                      // may be empty
   std::vector<const char*> labels;                           // of views, as given at Get
   std::vector<Entry*> contains;                              // one ref held on each
   uint32_t explicit_pins = 0;                                // by Pin, each also a pin in the word
@@ -107,6 +110,8 @@ class StoreCore final : public RelocationListener {
   absl::StatusOr<Entry*> BeginPending(uint16_t type, const PutOptions& options);
   // Room for the value; Seal publishes it. NotFound or Unavailable if nobody can get it any more.
   absl::Status Fulfil(Entry* entry, uint64_t size);
+  // From here on the object contains these, too. Errors as CheckContains.
+  absl::Status Contain(Entry* entry, absl::Span<const AnyRef> refs);
   // In place of a value: an error for everybody who asks. `status` must not be OK.
   void Fail(Entry* entry, absl::Status status);
   // Calls back once the object is no longer pending: at once, on this thread, if it is not; else on
@@ -117,6 +122,9 @@ class StoreCore final : public RelocationListener {
   // Waits until `count` of the entries are no longer pending. Returns how many are not.
   size_t WaitReady(absl::Span<Entry* const> entries, size_t count, absl::Time deadline);
   absl::Status WaitWhilePending(Entry* entry, absl::Duration wait);
+  // Whom a get calls that finds the value dropped or damaged; it then waits for a new one. Empty
+  // for nobody.
+  void OnLoss(Entry* entry, LossCallback callback);
   Clock* clock() const { return clock_; }
 
   // ---- Hints (store_pending.cc) ----
@@ -198,6 +206,7 @@ class StoreCore final : public RelocationListener {
   struct Aftermath {
     std::vector<Entry*> released;  // refs of a container that went
     std::vector<ReadyCallback> callbacks;
+    LossCallback discarded;  // may hold refs
     bool entry_freed = false;
     bool room_made = false;
     bool holds_life = false;  // of the core, to be given up last
@@ -236,18 +245,24 @@ class StoreCore final : public RelocationListener {
   // ResourceExhausted if an object of `size` bytes could never fit.
   absl::Status CheckSize(uint64_t size);
   // InvalidArgument or NotFound if an object cannot contain what the options say.
-  absl::Status CheckContains(const PutOptions& options);
+  absl::Status CheckContains(absl::Span<const AnyRef> refs);
+  static void AddContained(absl::Span<const AnyRef> refs, EntryExtras* extras);
   absl::StatusOr<uint64_t> NewId();
   // Takes the next block of ids from the spill directory, in which they are never given out again.
   absl::Status ReserveIds();
 
   // -- store_get.cc --
   // By the thread that began the restore: brings the bytes in. On OK the entry is Clean with one
-  // more pin.
+  // more pin; Aborted: their loss made it Pending.
   absl::Status Restore(Entry* entry, SpillTicket ticket, absl::Duration wait);
   // Repeats a failed read if the record has moved meanwhile.
   absl::Status FollowMoves(Entry* entry, SpillRead read, absl::Status status);
-  // Publishes the bytes at `offset`, or gives them back, and tells those who wait.
+  // If somebody wants to hear that the value of a Cold or Dropped entry is gone: makes the entry
+  // Pending, and lets Finish call them.
+  bool BeginAnew(Entry* entry, Stripe& stripe, absl::Status why, Aftermath* after)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
+  // Publishes the bytes at `offset`, or gives them back, and tells those who wait. Returns as
+  // Restore.
   absl::Status FinishRestore(Entry* entry, uint64_t offset, absl::Status status);
   std::shared_ptr<RestoreOperation> BeginRestore(Entry* entry, Stripe& stripe)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);

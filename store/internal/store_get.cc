@@ -62,6 +62,19 @@ absl::Status StoreCore::WhyNoBytes(Entry* entry, State state, Stripe& stripe) {
   }
 }
 
+bool StoreCore::BeginAnew(Entry* entry, Stripe& stripe, absl::Status why, Aftermath* after) {
+  const auto extras = stripe.extras.find(entry->slot);
+  if (extras == stripe.extras.end() || !extras->second.on_loss) return false;
+  ReleaseTicket(entry);
+  internal::Ref(entry);
+  entry->word.fetch_add(kPinOne, std::memory_order_relaxed);
+  Transit(entry, State::kPending, 0, kRestoring | kUnverified);
+  counters_.Mine().Add(Counter::kLost);
+  after->callbacks.push_back(
+      [callback = extras->second.on_loss, why = std::move(why), entry] { callback(why, entry); });
+  return true;
+}
+
 std::shared_ptr<RestoreOperation> StoreCore::BeginRestore(Entry* entry, Stripe& stripe) {
   auto operation = std::make_shared<RestoreOperation>();
   stripe.restores.emplace(entry->slot, operation);
@@ -77,6 +90,7 @@ absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
     bool mine = false;
     std::shared_ptr<RestoreOperation> operation;
     SpillTicket ticket = kNoTicket;
+    Aftermath after;
     {
       MutexLock lock(&stripe.mutex);
       const uint64_t word = entry->word.load(std::memory_order_acquire);
@@ -86,7 +100,9 @@ absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
         if (!counted) CountHit(entry);
         return absl::OkStatus();
       }
-      if (state == State::kPending) {
+      if (state == State::kPending ||
+          (state == State::kDropped &&
+           BeginAnew(entry, stripe, WhyNoBytes(entry, state, stripe), &after))) {
         pending = true;
       } else if (state != State::kCold) {
         return WhyNoBytes(entry, state, stripe);
@@ -98,13 +114,23 @@ absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
         mine = true;
       }
     }
-    if (!counted) counters_.Mine().Add(Counter::kMisses);
+    Finish(std::move(after));
+    if (!counted) {
+      counters_.Mine().Add(mine      ? Counter::kMissesCold
+                           : pending ? Counter::kMissesPending
+                                     : Counter::kMissesJoined);
+    }
     counted = true;
-    if (mine) return Restore(entry, ticket, options.wait_for_room_max);
-    const absl::Status status =
-        pending ? WaitWhilePending(entry, options.wait_for_value_max)
-                : operation->Wait(clock_, JoinDeadline(options.wait_for_room_max));
-    if (!status.ok()) return status;
+    absl::Status status;
+    if (mine) {
+      status = Restore(entry, ticket, options.wait_for_room_max);
+      if (!absl::IsAborted(status)) return status;
+    } else if (pending) {
+      status = WaitWhilePending(entry, options.wait_for_value_max);
+    } else {
+      status = operation->Wait(clock_, JoinDeadline(options.wait_for_room_max));
+    }
+    if (!status.ok() && !absl::IsAborted(status)) return status;
   }
 }
 
@@ -142,6 +168,7 @@ absl::Status StoreCore::FinishRestore(Entry* entry, uint64_t offset, absl::Statu
   Stripe& stripe = StripeOf(entry);
   std::shared_ptr<RestoreOperation> operation;
   Aftermath after;
+  absl::Status failure;  // of the spill tier
   {
     MutexLock lock(&stripe.mutex);
     const auto found = stripe.restores.find(entry->slot);
@@ -152,11 +179,6 @@ absl::Status StoreCore::FinishRestore(Entry* entry, uint64_t offset, absl::Statu
       // Deleted or closed meanwhile: nothing is published.
       entry->word.fetch_and(~kRestoring, std::memory_order_relaxed);
       status = WhyNoBytes(entry, state, stripe);
-    } else if (absl::IsNotFound(status)) {
-      // To callers NotFound means deleted, which the object is not.
-      status = absl::DataLossError(
-          absl::StrCat(Describe(entry), " is lost to the spill tier: ", status.message()));
-      entry->word.fetch_and(~kRestoring, std::memory_order_relaxed);
     } else if (status.ok()) {
       entry->offset = offset;
       offset = kNoBytes;
@@ -164,6 +186,15 @@ absl::Status StoreCore::FinishRestore(Entry* entry, uint64_t offset, absl::Statu
       Transit(entry, State::kClean, 0, kRestoring);
       evictor_->Insert(entry);
     } else {
+      if (absl::IsNotFound(status)) {
+        // To callers NotFound means deleted, which the object is not.
+        status = absl::DataLossError(
+            absl::StrCat(Describe(entry), " is lost to the spill tier: ", status.message()));
+      }
+      if (absl::IsDataLoss(status) || absl::IsInternal(status)) failure = status;
+      if (absl::IsDataLoss(status) && BeginAnew(entry, stripe, status, &after)) {
+        status = absl::AbortedError("the value is to come anew");
+      }
       entry->word.fetch_and(~kRestoring, std::memory_order_relaxed);
     }
     if (offset != kNoBytes) {
@@ -177,9 +208,9 @@ absl::Status StoreCore::FinishRestore(Entry* entry, uint64_t offset, absl::Statu
     mine.Add(Counter::kRestoredBytes, entry->size);
     NoteTime();
     entry->accessed_ds.store(now_ds_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-  } else if (absl::IsDataLoss(status) || absl::IsInternal(status)) {
+  } else if (!failure.ok()) {
     mine.Add(Counter::kRestoreFailures);
-    LOG(ERROR) << "cannot restore " << Describe(entry) << ": " << status;
+    LOG(ERROR) << "cannot restore " << Describe(entry) << ": " << failure;
   }
   operation->Finish(status);
   Finish(std::move(after));
@@ -230,7 +261,7 @@ void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& opti
         later.push_back(next);
         continue;
       }
-      counters_.Mine().Add(Counter::kMisses);
+      counters_.Mine().Add(Counter::kMissesCold);
       reads.push_back({ticket, entry->id.load(std::memory_order_relaxed), TypeOf(entry->type),
                        absl::MakeSpan(arena_->At(offset), entry->size)});
       offsets.push_back(offset);
@@ -244,6 +275,7 @@ void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& opti
         Entry* entry = entries[reading[i]];
         (*statuses)[reading[i]] =
             FinishRestore(entry, offsets[i], FollowMoves(entry, reads[i], results[i]));
+        if (absl::IsAborted((*statuses)[reading[i]])) later.push_back(reading[i]);
       }
     }
     for (size_t i : later) (*statuses)[i] = PinSlow(entries[i], options);

@@ -24,6 +24,7 @@ struct ReadyCount {
 
 absl::StatusOr<Entry*> StoreCore::BeginPending(uint16_t type, const PutOptions& options) {
   if (closed()) return absl::UnavailableError("the store is closed");
+  if (absl::Status status = CheckContains(options.contains); !status.ok()) return status;
   absl::StatusOr<Entry*> acquired = AcquireEntry(State::kPending, type, options);
   if (!acquired.ok()) return acquired.status();
   internal::Ref(*acquired);
@@ -64,6 +65,26 @@ void StoreCore::Fail(Entry* entry, absl::Status status) {
     }
   }
   Finish(std::move(after));
+}
+
+absl::Status StoreCore::Contain(Entry* entry, absl::Span<const AnyRef> refs) {
+  if (absl::Status status = CheckContains(refs); !status.ok()) return status;
+  Stripe& stripe = StripeOf(entry);
+  MutexLock lock(&stripe.mutex);
+  const State state = StateOf(entry->word.load(std::memory_order_acquire));
+  if (state != State::kPending) return WhyNoBytes(entry, state, stripe);
+  AddContained(refs, &stripe.extras[entry->slot]);
+  entry->word.fetch_or(kExtras, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+void StoreCore::OnLoss(Entry* entry, LossCallback callback) {
+  // Whatever goes is destroyed after the lock is given back: it may hold refs.
+  Stripe& stripe = StripeOf(entry);
+  MutexLock lock(&stripe.mutex);
+  if (IsDead(entry->word.load(std::memory_order_acquire))) return;
+  entry->word.fetch_or(kExtras, std::memory_order_relaxed);
+  std::swap(stripe.extras[entry->slot].on_loss, callback);
 }
 
 void StoreCore::TakeCallbacks(EntryExtras& extras, Aftermath* after) {

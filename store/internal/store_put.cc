@@ -32,7 +32,7 @@ constexpr uint64_t kIdsPerReservation = uint64_t{1} << 30;
 absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutOptions& options) {
   if (closed()) return absl::UnavailableError("the store is closed");
   if (absl::Status status = CheckSize(size); !status.ok()) return status;
-  if (absl::Status status = CheckContains(options); !status.ok()) return status;
+  if (absl::Status status = CheckContains(options.contains); !status.ok()) return status;
   absl::StatusOr<Entry*> acquired = AcquireEntry(State::kBuilding, type, options);
   if (!acquired.ok()) return acquired.status();
   Entry* entry = *acquired;
@@ -47,8 +47,8 @@ absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutO
   return entry;
 }
 
-absl::Status StoreCore::CheckContains(const PutOptions& options) {
-  for (const AnyRef& ref : options.contains) {
+absl::Status StoreCore::CheckContains(absl::Span<const AnyRef> refs) {
+  for (const AnyRef& ref : refs) {
     const Entry* entry = HandleAccess::EntryOf(ref);
     if (entry == nullptr) continue;
     if (SlabOf(entry).core != this) {
@@ -61,6 +61,20 @@ absl::Status StoreCore::CheckContains(const PutOptions& options) {
     }
   }
   return absl::OkStatus();
+}
+
+void StoreCore::AddContained(absl::Span<const AnyRef> refs, EntryExtras* extras) {
+  std::vector<Entry*>& contains = extras->contains;
+  contains.reserve(contains.size() + refs.size());
+  for (const AnyRef& ref : refs) {
+    Entry* contained = HandleAccess::EntryOf(ref);
+    if (contained == nullptr) continue;
+    internal::Ref(contained);
+    contains.push_back(contained);
+  }
+  std::sort(contains.begin(), contains.end(), [](const Entry* a, const Entry* b) {
+    return a->id.load(std::memory_order_relaxed) < b->id.load(std::memory_order_relaxed);
+  });
 }
 
 absl::Status StoreCore::CheckSize(uint64_t size) {
@@ -148,16 +162,7 @@ absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
     MutexLock lock(&stripe.mutex);
     EntryExtras& extras = stripe.extras[entry->slot];
     extras.kept = options.keep;
-    extras.contains.reserve(options.contains.size());
-    for (const AnyRef& ref : options.contains) {
-      Entry* contained = HandleAccess::EntryOf(ref);
-      if (contained == nullptr) continue;
-      internal::Ref(contained);
-      extras.contains.push_back(contained);
-    }
-    std::sort(extras.contains.begin(), extras.contains.end(), [](const Entry* a, const Entry* b) {
-      return a->id.load(std::memory_order_relaxed) < b->id.load(std::memory_order_relaxed);
-    });
+    AddContained(options.contains, &extras);
     entry->word.fetch_or(kExtras, std::memory_order_relaxed);
     if (options.keep) internal::Ref(entry);
   }

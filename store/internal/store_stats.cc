@@ -55,7 +55,11 @@ StoreStats StoreCore::Stats() {
   stats.puts = sum(Counter::kPuts);
   stats.put_bytes = sum(Counter::kPutBytes);
   stats.hits = sum(Counter::kHits);
-  stats.misses = sum(Counter::kMisses);
+  stats.misses_cold = sum(Counter::kMissesCold);
+  stats.misses_joined = sum(Counter::kMissesJoined);
+  stats.misses_pending = sum(Counter::kMissesPending);
+  stats.misses = stats.misses_cold + stats.misses_joined + stats.misses_pending;
+  stats.lost = sum(Counter::kLost);
   stats.restores = sum(Counter::kRestores);
   stats.restored_bytes = sum(Counter::kRestoredBytes);
   stats.spills = sum(Counter::kSpills);
