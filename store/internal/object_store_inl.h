@@ -163,6 +163,11 @@ inline void AnyRef::Hint(PolicyHint hint) const {
   if (entry_ != nullptr) internal::SlabOf(entry_).core->Hint(entry_, hint);
 }
 
+inline absl::Status AnyRef::Persist() const {
+  if (entry_ == nullptr) return absl::InvalidArgumentError("an empty ref cannot be made durable");
+  return internal::SlabOf(entry_).core->Persist(entry_);
+}
+
 template <typename T>
 absl::StatusOr<ObjectRef<T>> AnyRef::As() const {
   RequireCodec<T>();
@@ -343,6 +348,14 @@ absl::StatusOr<ObjectRef<T>> ObjectStore::Ref(ObjectId id) const {
   absl::Status status = internal::CheckType<T>(internal::HandleAccess::EntryOf(*ref));
   if (!status.ok()) return status;
   return internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(*std::move(ref));
+}
+
+template <typename T>
+absl::StatusOr<ObjectRef<T>> ObjectStore::Find(absl::string_view name) const {
+  RequireCodec<T>();
+  absl::StatusOr<AnyRef> ref = Find(name);
+  if (!ref.ok()) return ref.status();
+  return ref->As<T>();
 }
 
 template <typename T>

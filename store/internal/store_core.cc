@@ -34,7 +34,8 @@ StoreCore::StoreCore(const StoreOptions& options)
       clock_(options.clock != nullptr ? options.clock : Clock::Real()),
       executor_(options.executor != nullptr ? options.executor : Executor::Real()),
       opened_(clock_->Now()),
-      budget_(options.memory_limit_bytes) {}
+      budget_(options.memory_limit_bytes),
+      claims_(clock_, options.waiters_max) {}
 
 StoreCore::~StoreCore() {
   spiller_.reset();
@@ -138,12 +139,18 @@ absl::StatusOr<Entry*> StoreCore::Find(ObjectId id) {
   if (entry == nullptr ||
       StateOf(entry->word.load(std::memory_order_acquire)) == State::kBuilding) {
     if (entry != nullptr) internal::Unref(entry);
+    if (id && options_.recovery == SpillRecovery::kKeep) return FindDurable(id.value);
     return absl::NotFoundError(absl::StrCat("no object ", ToString(id), ": unknown or deleted"));
   }
   return entry;
 }
 
 Entry* StoreCore::FindContained(Entry* container, ObjectId id) {
+  // What a durable container of another run contains, nobody has told this process.
+  if ((container->word.load(std::memory_order_acquire) & kDurable) != 0) {
+    const absl::StatusOr<Entry*> found = Find(id);
+    if (found.ok()) return *found;
+  }
   Stripe& stripe = StripeOf(container);
   MutexLock lock(&stripe.mutex);
   const auto extras = stripe.extras.find(container->slot);
@@ -194,8 +201,12 @@ void StoreCore::MarkDead(Entry* entry, Stripe& stripe, State state, Aftermath* a
 
 void StoreCore::Bury(Entry* entry, Stripe& stripe, uint64_t word, Aftermath* after) {
   evictor_->Remove(entry);
+  // Before it can be looked for elsewhere than in the index.
+  if (StateOf(word) == State::kDeleted) {
+    if ((word & (kDurable | kRetired)) == kDurable) entry->ticket = kNoTicket;
+    ReleaseTicket(entry);
+  }
   index_->Erase(entry);
-  if (StateOf(word) == State::kDeleted) ReleaseTicket(entry);
   if ((word & kExtras) != 0) {
     auto extras = stripe.extras.find(entry->slot);
     if (extras != stripe.extras.end()) {
@@ -318,7 +329,8 @@ void StoreCore::Unref(Entry* entry) {
     } while (!entry->word.compare_exchange_weak(old, next, std::memory_order_acq_rel,
                                                 std::memory_order_relaxed));
     if (dies) {
-      if (WasPut(StateOf(old))) counters_.Mine().Add(Counter::kDeletes);
+      const bool stays_on_disk = (old & (kDurable | kRetired)) == kDurable;
+      if (WasPut(StateOf(old)) && !stays_on_disk) counters_.Mine().Add(Counter::kDeletes);
       Bury(entry, stripe, next, &after);
     }
     if (RefsOf(old) == 1) FreeEntryIfUnused(entry, stripe, &after);
@@ -327,16 +339,23 @@ void StoreCore::Unref(Entry* entry) {
 }
 
 absl::Status StoreCore::Delete(Entry* entry) {
+  const absl::Status status = DeleteEntry(entry, kDurable | kPersisting);
+  return absl::IsAborted(status) ? DeleteDurable(entry) : status;
+}
+
+absl::Status StoreCore::DeleteEntry(Entry* entry, uint64_t unless) {
   Stripe& stripe = StripeOf(entry);
   Aftermath after;
   bool kept = false;
   {
     MutexLock lock(&stripe.mutex);
-    const State state = StateOf(entry->word.load(std::memory_order_acquire));
+    const uint64_t word = entry->word.load(std::memory_order_acquire);
+    const State state = StateOf(word);
     if (state == State::kClosed) return absl::UnavailableError("the store is closed");
     if (state == State::kDeleted) {
       return absl::NotFoundError(absl::StrCat(Describe(entry), " was deleted"));
     }
+    if ((word & unless) != 0) return absl::AbortedError("not in this way");
     if (WasPut(state)) counters_.Mine().Add(Counter::kDeletes);
     MarkDead(entry, stripe, State::kDeleted, &after);
     auto extras = stripe.extras.find(entry->slot);
@@ -392,7 +411,7 @@ void StoreCore::RemoveLabel(Entry* entry, const char* label) {
 
 bool StoreCore::OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) {
   Entry* entry = index_->FindAndRef(object_id);
-  if (entry == nullptr) return false;
+  if (entry == nullptr) return IsDurableAt(object_id, to);
   bool exchanged = false;
   {
     MutexLock lock(&StripeOf(entry).mutex);
@@ -402,7 +421,8 @@ bool StoreCore::OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to
     }
   }
   internal::Unref(entry);
-  return exchanged;
+  // A durable object is kept whether or not there is an entry, or one that knows of it yet.
+  return exchanged || IsDurableAt(object_id, to);
 }
 
 absl::Status StoreCore::Flush() {

@@ -32,8 +32,12 @@ constexpr uint64_t kIdsPerReservation = uint64_t{1} << 30;
 absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutOptions& options) {
   if (closed()) return absl::UnavailableError("the store is closed");
   if (absl::Status status = CheckSize(size); !status.ok()) return status;
-  if (absl::Status status = CheckContains(options.contains); !status.ok()) return status;
-  absl::StatusOr<Entry*> acquired = AcquireEntry(State::kBuilding, type, options);
+  if (!options.is_plain()) [[unlikely]] {
+    if (absl::Status status = CheckPutOptions(options); !status.ok()) return status;
+  }
+  const absl::StatusOr<uint64_t> id = NewId();
+  if (!id.ok()) return id.status();
+  absl::StatusOr<Entry*> acquired = AcquireEntry(*id, State::kBuilding, type, options);
   if (!acquired.ok()) return acquired.status();
   Entry* entry = *acquired;
   absl::StatusOr<uint64_t> offset = AcquireBlock(size, entry->slot, options.wait_for_room_max);
@@ -45,6 +49,11 @@ absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutO
   entry->size.store(size, std::memory_order_relaxed);
   WakeSpillerIfNeeded();
   return entry;
+}
+
+absl::Status StoreCore::CheckPutOptions(const PutOptions& options) {
+  if (absl::Status status = CheckDurable(options); !status.ok()) return status;
+  return CheckContains(options.contains);
 }
 
 absl::Status StoreCore::CheckContains(absl::Span<const AnyRef> refs) {
@@ -114,11 +123,8 @@ absl::Status StoreCore::ReserveIds() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
+absl::StatusOr<Entry*> StoreCore::AcquireEntry(uint64_t id, State state, uint16_t type,
                                                const PutOptions& options) {
-  const absl::StatusOr<uint64_t> new_id = NewId();
-  if (!new_id.ok()) return new_id.status();
-  const uint64_t id = *new_id;
   if (id % kIdsPerTimeNote == 0) NoteTime();
   // The policy's node first, then the entry, then the place in the index: each may need room.
   Entry* entry = nullptr;
@@ -157,12 +163,18 @@ absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
   if (options.on_evict == OnEvict::kNever) word |= kOnEvictNever;
   entry->word.store(word, std::memory_order_release);
 
-  if (options.keep || !options.contains.empty()) {
+  if (!options.is_plain()) [[unlikely]] {
     Stripe& stripe = StripeOf(entry);
     MutexLock lock(&stripe.mutex);
     EntryExtras& extras = stripe.extras[entry->slot];
     extras.kept = options.keep;
     AddContained(options.contains, &extras);
+    if (options.durable || options.name.has_value()) {
+      extras.persist = std::make_unique<DurableRequest>();
+      if (options.name.has_value()) extras.persist->name = std::string(*options.name);
+      extras.persist->replace = options.replace;
+      extras.persist->wait = options.wait_for_room_max;
+    }
     entry->word.fetch_or(kExtras, std::memory_order_relaxed);
     if (options.keep) internal::Ref(entry);
   }
@@ -173,6 +185,8 @@ absl::Status StoreCore::Seal(Entry* entry) {
   Stripe& stripe = StripeOf(entry);
   Aftermath after;
   bool published = false;
+  bool was_pending = false;
+  std::unique_ptr<DurableRequest> persist;
   {
     MutexLock lock(&stripe.mutex);
     const uint64_t word = entry->word.load(std::memory_order_acquire);
@@ -186,7 +200,16 @@ absl::Status StoreCore::Seal(Entry* entry) {
       Transit(entry, State::kHot, 0, 0, kPinOne);
       // Without a spill tier only droppable objects can ever leave.
       if (backend_ != nullptr || (word & kOnEvictDrop) != 0) evictor_->Insert(entry);
-      if ((word & kExtras) != 0) TakeCallbacks(stripe.extras[entry->slot], &after);
+      if ((word & kExtras) != 0) {
+        EntryExtras& extras = stripe.extras[entry->slot];
+        TakeCallbacks(extras, &after);
+        was_pending = state == State::kPending;
+        persist = std::move(extras.persist);
+        if (extras.empty()) {
+          stripe.extras.erase(entry->slot);
+          entry->word.fetch_and(~kExtras, std::memory_order_relaxed);
+        }
+      }
     }
   }
   if (!published) internal::Unpin(entry);
@@ -199,7 +222,16 @@ absl::Status StoreCore::Seal(Entry* entry) {
   mine.Add(Counter::kPuts);
   mine.Add(Counter::kPutBytes, entry->size);
   mine.Record(Latency::kObjectBytes, entry->size);
+  if (persist != nullptr) [[unlikely]]
+    return SealDurable(entry, *persist, was_pending);
   return absl::OkStatus();
+}
+
+absl::Status StoreCore::SealDurable(Entry* entry, const DurableRequest& request, bool was_pending) {
+  absl::Status status = MakeDurable(entry, request);
+  // Who waited for a promised value has it by now; anything else that was not put is not there.
+  if (!status.ok() && !was_pending) Delete(entry).IgnoreError();
+  return status;
 }
 
 void StoreCore::Abandon(Entry* entry) {
