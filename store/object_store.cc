@@ -214,7 +214,9 @@ std::vector<ObjectHolders> ObjectStore::Holders(size_t count) const {
           holders.kept = extras->kept;
           holders.explicit_pins = extras->explicit_pins;
           holders.pins -= std::min(holders.pins, extras->explicit_pins);
-          holders.labels.assign(extras->labels.begin(), extras->labels.end());
+          for (const char* label : extras->labels) {
+            if (label != nullptr) holders.labels.emplace_back(label);
+          }
         }
         if (largest.size() == count) {
           std::pop_heap(largest.begin(), largest.end(), larger);

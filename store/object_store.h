@@ -161,7 +161,9 @@ class ObjectStore {
 
   // Get by id: as Ref followed by Get.
   template <typename T>
-  absl::StatusOr<ObjectView<T>> Get(ObjectId id, const GetOptions& options = {}) const;
+  absl::StatusOr<ObjectView<T>> Get(ObjectId id) const;
+  template <typename T>
+  absl::StatusOr<ObjectView<T>> Get(ObjectId id, const GetOptions& options) const;
   absl::StatusOr<RawView> GetRaw(ObjectId id, const GetOptions& options = {}) const;
 
   // Views of many objects, cold ones restored together; as many results as refs, in their order.

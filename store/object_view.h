@@ -17,36 +17,38 @@
 
 namespace spillway {
 
-// The bytes of an object of whatever type, as they are stored.
+// The bytes of an object of whatever type, as they are stored. One word: a get's result is as small
+// as can be, because the unpin's atomic operation waits for every store before it.
 class RawView {
  public:
   RawView() = default;
-  RawView(RawView&& other) noexcept
-      : entry_(std::exchange(other.entry_, nullptr)),
-        bytes_(std::exchange(other.bytes_, {})),
-        label_(std::exchange(other.label_, nullptr)) {}
+  RawView(RawView&& other) noexcept : word_(std::exchange(other.word_, 0)) {}
   RawView& operator=(RawView&& other) noexcept {
-    std::swap(entry_, other.entry_);
-    std::swap(bytes_, other.bytes_);
-    std::swap(label_, other.label_);
+    std::swap(word_, other.word_);
     return *this;
   }
   ~RawView();
 
-  absl::Span<const char> bytes() const { return bytes_; }
-  const char* data() const { return bytes_.data(); }
-  size_t size() const { return bytes_.size(); }
+  absl::Span<const char> bytes() const;
+  const char* data() const { return bytes().data(); }
+  size_t size() const { return bytes().size(); }
   ObjectType type() const;
   ObjectId id() const;
 
  private:
   friend class internal::HandleAccess;
-  RawView(internal::Entry* entry, absl::Span<const char> bytes, const char* label)
-      : entry_(entry), bytes_(bytes), label_(label) {}
+  // The number of the label that the view was given at Get, 0 for none, above the entry's address.
+  static constexpr int kLabelShift = 48;
 
-  internal::Entry* entry_ = nullptr;
-  absl::Span<const char> bytes_;
-  const char* label_ = nullptr;  // who holds it, as given at Get
+  RawView(internal::Entry* entry, uint16_t label)
+      : word_(reinterpret_cast<uintptr_t>(entry) | uintptr_t{label} << kLabelShift) {}
+
+  internal::Entry* entry() const {
+    return reinterpret_cast<internal::Entry*>(word_ & ((uintptr_t{1} << kLabelShift) - 1));
+  }
+  uint16_t label() const { return static_cast<uint16_t>(word_ >> kLabelShift); }
+
+  uintptr_t word_ = 0;
 };
 
 // The object as its type's view: a span for a vector, a string_view for a string, a table pointer

@@ -99,18 +99,25 @@ inline bool IsResident(uint64_t word) { return (word & kResident) != 0; }
 // Where the evictor keeps an entry.
 enum class QueuedIn : uint8_t { kNone, kPolicy, kOutgoing, kToSpill };
 
-// An offset: there are no bytes in memory. The arena's region is shorter.
-inline constexpr uint64_t kNoBytes = (uint64_t{1} << 44) - 1;
+// A place: there are no bytes in memory. The arena's region is shorter.
+inline constexpr int kSkewShift = 44;
+inline constexpr uint64_t kNoBytes = (uint64_t{1} << kSkewShift) - 1;
+
+// Bits 0..43: the payload's offset in the arena. Above: unused bytes before it in its block, in
+// units of 64, because a FlatBuffer is built from the end of its block downwards.
+inline constexpr uint64_t kSkewUnit = 64;
+inline constexpr uint64_t PlaceOf(uint64_t block_offset, uint64_t skew = 0) {
+  return (block_offset + skew * kSkewUnit) | skew << kSkewShift;
+}
+inline constexpr uint64_t PayloadOffset(uint64_t place) { return place & kNoBytes; }
+inline constexpr uint64_t SkewBytes(uint64_t place) { return (place >> kSkewShift) * kSkewUnit; }
 
 struct alignas(64) Entry {
   std::atomic<uint64_t> word{0};
   std::atomic<uint64_t> id{0};  // 0 while free
-  // Where the bytes are. Changed by whoever builds the object, then under the stripe lock and while
-  // nobody holds a pin; read under a pin or the lock.
-  uint64_t offset : 44 = kNoBytes;  // of the block in the arena
-  // Unused bytes before the payload in its block, in units of 64: a FlatBuffer is built from the
-  // end of its block downwards.
-  uint64_t skew : 20 = 0;
+  // Where the bytes are; see PlaceOf. Changed by whoever builds the object, then under the stripe
+  // lock and while nobody holds a pin; it holds under a pin or the lock.
+  std::atomic<uint64_t> place{kNoBytes};
   // Payload bytes. Constant once the object is sealed, read by anybody at any time.
   std::atomic<uint64_t> size{0};
   uint64_t ticket = 0;      // on the spill tier, 0 for none; guarded by the stripe lock
@@ -141,20 +148,23 @@ inline const SlabHeader& SlabOf(const Entry* entry) {
                                               ~static_cast<uintptr_t>(kSlabBytes - 1));
 }
 
-inline constexpr uint64_t kSkewUnit = 64;
-
-// What the arena was asked for: payload and skew.
-inline uint64_t BlockBytesOf(const Entry* entry) { return entry->size + entry->skew * kSkewUnit; }
-inline char* BytesOf(const Entry* entry) {
-  return SlabOf(entry).arena_base + entry->offset + entry->skew * kSkewUnit;
+inline bool HasBytes(const Entry* entry) {
+  return entry->place.load(std::memory_order_relaxed) != kNoBytes;
 }
-
-// Begins to fetch the first of the bytes, if there are any. Only a hint: it may read an offset that
-// is being changed, which the sanitizer cannot know to be harmless.
-inline void PrefetchBytes([[maybe_unused]] const Entry* entry) {
-#ifndef SPILLWAY_TSAN
-  __builtin_prefetch(BytesOf(entry));
-#endif
+// What the arena was asked for: skew and payload.
+inline uint64_t BlockOffsetOf(const Entry* entry) {
+  const uint64_t place = entry->place.load(std::memory_order_relaxed);
+  return PayloadOffset(place) - SkewBytes(place);
+}
+inline uint64_t BlockBytesOf(const Entry* entry) {
+  return entry->size.load(std::memory_order_relaxed) +
+         SkewBytes(entry->place.load(std::memory_order_relaxed));
+}
+inline char* BytesAt(const Entry* entry, uint64_t place) {
+  return SlabOf(entry).arena_base + PayloadOffset(place);
+}
+inline char* BytesOf(const Entry* entry) {
+  return BytesAt(entry, entry->place.load(std::memory_order_relaxed));
 }
 
 // The ends of handles that need the store. Defined in store_core.cc.
@@ -179,11 +189,11 @@ inline bool RefIfNotZero(Entry* entry) {
   return false;
 }
 
-// Takes a pin on resident bytes of an object that somebody holds a ref to. Unlike TryPin it never
-// has a pin to give back, so it may be used under locks.
+// Takes a pin on resident and verified bytes of an object that somebody holds a ref to. Unlike
+// TryPin it never has a pin to give back, so it may be used under locks.
 inline bool PinIfResident(Entry* entry) {
   uint64_t old = entry->word.load(std::memory_order_relaxed);
-  while (IsResident(old) && (old & kRefMask) != 0) {
+  while ((old & (kResident | kUnverified)) == kResident && (old & kRefMask) != 0) {
     CHECK((old & kPinOverflow) == 0) << "too many pins on one object";
     if (entry->word.compare_exchange_weak(old, old + kPinOne, std::memory_order_acquire,
                                           std::memory_order_relaxed)) {

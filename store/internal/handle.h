@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "absl/types/span.h"
 #include "store/internal/entry.h"
 
 namespace spillway::internal {
@@ -29,13 +30,13 @@ class HandleAccess {
 
   // Adopts one pin on resident bytes.
   template <typename RawViewT>
-  static RawViewT MakeView(Entry* entry, const char* label = nullptr) {
-    return RawViewT(entry, {BytesOf(entry), entry->size}, label);
+  static RawViewT MakeView(Entry* entry, uint16_t label = 0) {
+    return RawViewT(entry, label);
   }
+  // `bytes` are the raw view's.
   template <typename ObjectViewT, typename RawViewT>
-  static ObjectViewT MakeTypedView(RawViewT raw) {
-    auto view = ObjectViewT::TypeCodec::MakeView(raw.bytes());
-    return ObjectViewT(std::move(raw), std::move(view));
+  static ObjectViewT MakeTypedView(RawViewT raw, absl::Span<const char> bytes) {
+    return ObjectViewT(std::move(raw), ObjectViewT::TypeCodec::MakeView(bytes));
   }
 };
 

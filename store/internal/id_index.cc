@@ -16,11 +16,11 @@ constexpr uint32_t kErased = 0xf0000000u;
 constexpr uint32_t kSlotMask = EntryTable::kSlotsMax - 1;
 constexpr uint32_t kCapacityMin = 16;
 
-// Ids are consecutive numbers; a multiplication and a fold spread them (splitmix64's finalizer).
+// Ids are consecutive numbers: one multiplication by the golden ratio spreads them (Knuth, "The Art
+// of Computer Programming", volume 3, 6.4), and the fold brings the well mixed half down.
 uint64_t HashOf(uint64_t id) {
-  id = (id ^ (id >> 30)) * 0xbf58476d1ce4e5b9ull;
-  id = (id ^ (id >> 27)) * 0x94d049bb133111ebull;
-  return id ^ (id >> 31);
+  id *= 0x9e3779b97f4a7c15ull;
+  return id ^ (id >> 32);
 }
 
 uint32_t TagOf(uint64_t hash) { return static_cast<uint32_t>(hash >> 54) << 28; }  // bits 54..57
@@ -85,8 +85,9 @@ void IdIndex::Erase(Entry* entry) {
   }
 }
 
-Entry* IdIndex::FindLocked(Shard& shard, uint64_t hash, uint64_t id) const {
-  if (shard.capacity == 0) return nullptr;
+inline Entry* IdIndex::FindLocked(Shard& shard, uint64_t hash, uint64_t id) const {
+  if (shard.capacity == 0) [[unlikely]]
+    return nullptr;
   const uint32_t tag = TagOf(hash);
   for (uint32_t at = HomeOf(hash, shard.capacity); shard.cells[at] != kEmpty;
        at = at + 1 == shard.capacity ? 0 : at + 1) {
@@ -116,10 +117,13 @@ const Entry* IdIndex::FindAny(uint64_t id) const {
 Entry* IdIndex::FindAndPin(uint64_t id) const {
   const uint64_t hash = HashOf(id);
   Shard& shard = ShardOf(hash);
+  // The lock's atomic operation holds up every load after it.
+  __builtin_prefetch(shard.cells_hint.load(std::memory_order_relaxed) +
+                     HomeOf(hash, shard.capacity_hint.load(std::memory_order_relaxed)));
   SpinLockHolder hold(&shard.lock);
   Entry* entry = FindLocked(shard, hash, id);
   if (entry == nullptr) return nullptr;
-  PrefetchBytes(entry);
+  __builtin_prefetch(BytesOf(entry));
   return PinIfResident(entry) ? entry : nullptr;
 }
 
@@ -131,7 +135,7 @@ bool IdIndex::MakeRoom(Shard& shard) {
     if (HasRoom(shard)) return true;
     // Grow by half, or only sweep erased cells if they are what fills the table.
     capacity = shard.capacity;
-    if (shard.used + 1 > capacity / 4 * 3) {
+    if (shard.used + 1 > capacity / 8 * 5) {
       capacity = std::max(kCapacityMin, capacity + capacity / 2);
     }
   }
@@ -151,6 +155,8 @@ bool IdIndex::MakeRoom(Shard& shard) {
     shard.cells.swap(cells);
     shard.capacity = capacity;
     shard.erased = 0;
+    shard.cells_hint.store(shard.cells.get(), std::memory_order_relaxed);
+    shard.capacity_hint.store(capacity, std::memory_order_relaxed);
   }
   cells.reset();
   budget_->Release(MemoryUse::kIndex, old_capacity * sizeof(uint32_t));

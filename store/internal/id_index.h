@@ -54,6 +54,10 @@ class IdIndex {
     uint32_t capacity ABSL_GUARDED_BY(lock) = 0;
     uint32_t used ABSL_GUARDED_BY(lock) = 0;    // cells with an entry
     uint32_t erased ABSL_GUARDED_BY(lock) = 0;  // cells that had one
+    // The same cells and capacity, for who wants to fetch a cell before it has the lock: they may
+    // be gone by then, so nothing is read there.
+    std::atomic<const uint32_t*> cells_hint{nullptr};
+    std::atomic<uint32_t> capacity_hint{0};
   };
 
   Shard& ShardOf(uint64_t hash) const { return shards_[hash >> 58]; }
@@ -61,7 +65,7 @@ class IdIndex {
   Entry* FindLocked(Shard& shard, uint64_t hash, uint64_t id) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.lock);
   static bool HasRoom(const Shard& shard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.lock) {
-    return shard.used + shard.erased + 1 <= shard.capacity / 8 * 7;
+    return shard.used + shard.erased + 1 <= shard.capacity / 4 * 3;
   }
   // For at least one more entry, unless others are quicker. False if the budget does not give it.
   bool MakeRoom(Shard& shard) ABSL_LOCKS_EXCLUDED(growth_mutex_);

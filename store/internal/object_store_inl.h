@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/attributes.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "store/internal/arena_builder.h"
@@ -19,18 +20,22 @@ namespace spillway {
 
 namespace internal {
 
-// The whole of a get that meets resident bytes: one pin on them, by an atomic add. False, and
-// nothing held, for any other.
-inline bool TryPinBytes(Entry* entry) {
+// The whole of a get that meets resident bytes: one pin on them, by an atomic add. Returns where
+// they are; null, and nothing held, for any other.
+inline const char* TryPinBytes(Entry* entry) {
   if (entry == nullptr) [[unlikely]]
-    return false;
-  // An atomic operation holds up every load after it. So the fetch of the bytes, which the caller
-  // will ask for next, begins before the pin.
-  PrefetchBytes(entry);
+    return nullptr;
+  // An atomic operation holds up every load after it. So the bytes are looked up, and begin to be
+  // fetched, before the pin; whether they are still there is known after it.
+  const uint64_t place = entry->place.load(std::memory_order_relaxed);
+  const char* bytes = BytesAt(entry, place);
+  __builtin_prefetch(bytes);
   if (!TryPin(entry)) [[unlikely]]
-    return false;
+    return nullptr;
   SlabOf(entry).core->CountHit(entry);
-  return true;
+  if (entry->place.load(std::memory_order_relaxed) != place) [[unlikely]]
+    return BytesOf(entry);
+  return bytes;
 }
 
 // The same pin for an entry that TryPinBytes refused, after whatever it takes.
@@ -40,7 +45,14 @@ inline absl::Status PinBytesSlow(Entry* entry, const GetOptions& options) {
 }
 
 inline absl::Status PinBytes(Entry* entry, const GetOptions& options) {
-  return TryPinBytes(entry) ? absl::OkStatus() : PinBytesSlow(entry, options);
+  return TryPinBytes(entry) != nullptr ? absl::OkStatus() : PinBytesSlow(entry, options);
+}
+
+// The number of the label that the options give to a view; 0 for none.
+inline uint16_t LabelOf(Entry* entry, const GetOptions& options) {
+  if (options.label == nullptr) [[likely]]
+    return 0;
+  return SlabOf(entry).core->AddLabel(entry, options.label);
 }
 
 // FailedPrecondition that names both types if the entry does not hold a T.
@@ -123,17 +135,23 @@ inline uint64_t AnyRef::size_bytes() const {
 
 inline absl::StatusOr<RawView> AnyRef::GetRaw(const GetOptions& options) const {
   if (absl::Status status = internal::PinBytes(entry_, options); !status.ok()) return status;
-  if (options.label != nullptr) internal::SlabOf(entry_).core->AddLabel(entry_, options.label);
-  return internal::HandleAccess::MakeView<RawView>(entry_, options.label);
+  return internal::HandleAccess::MakeView<RawView>(entry_, internal::LabelOf(entry_, options));
 }
 
 inline absl::StatusOr<RawView> AnyRef::GetRaw() const { return GetRaw(GetOptions()); }
 
 inline RawView::~RawView() {
-  if (entry_ == nullptr) return;
-  if (label_ != nullptr) [[unlikely]]
-    internal::SlabOf(entry_).core->RemoveLabel(entry_, label_);
-  internal::Unpin(entry_);
+  internal::Entry* pinned = entry();
+  if (pinned == nullptr) return;
+  if (label() != 0) [[unlikely]]
+    internal::SlabOf(pinned).core->RemoveLabel(pinned, label());
+  internal::Unpin(pinned);
+}
+
+inline absl::Span<const char> RawView::bytes() const {
+  const internal::Entry* pinned = entry();
+  if (pinned == nullptr) return {};
+  return {internal::BytesOf(pinned), pinned->size.load(std::memory_order_relaxed)};
 }
 
 inline bool AnyRef::ready() const {
@@ -282,30 +300,49 @@ absl::StatusOr<ObjectRef<T>> ObjectStore::Build(Fn fn, const BuildOptions& optio
 }
 
 inline ObjectType RawView::type() const {
-  return entry_ == nullptr ? ObjectType{} : internal::TypeOf(entry_->type);
+  const internal::Entry* pinned = entry();
+  return pinned == nullptr ? ObjectType{} : internal::TypeOf(pinned->type);
 }
 
 inline ObjectId RawView::id() const {
-  return {entry_ == nullptr ? 0 : entry_->id.load(std::memory_order_relaxed)};
+  const internal::Entry* pinned = entry();
+  return {pinned == nullptr ? 0 : pinned->id.load(std::memory_order_relaxed)};
 }
 
 namespace internal {
 
-// The typed view of an entry of whose pins one is handed over. Bytes from outside the process are
-// verified before the first.
+// Bytes from outside the process are verified before the first typed view of them. REQUIRES: the
+// caller holds a pin, which goes if there is an error.
+template <typename T>
+absl::Status VerifyOnce(Entry* entry) {
+  if ((entry->word.load(std::memory_order_acquire) & kUnverified) == 0) [[likely]]
+    return absl::OkStatus();
+  if (absl::Status status = Codec<T>::Verify({BytesOf(entry), entry->size}); !status.ok()) {
+    status = absl::DataLossError(
+        absl::StrCat(SlabOf(entry).core->Describe(entry), ": ", status.message()));
+    internal::Unpin(entry);
+    return status;
+  }
+  entry->word.fetch_and(~kUnverified, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+// The typed view of an entry of whose pins one is handed over.
 template <typename T>
 absl::StatusOr<ObjectView<T>> MakeObjectView(Entry* entry, const GetOptions& options) {
-  if (options.label != nullptr) [[unlikely]]
-    SlabOf(entry).core->AddLabel(entry, options.label);
-  RawView raw = HandleAccess::MakeView<RawView>(entry, options.label);
-  if ((entry->word.load(std::memory_order_acquire) & kUnverified) != 0) [[unlikely]] {
-    if (absl::Status status = Codec<T>::Verify(raw.bytes()); !status.ok()) {
-      return absl::DataLossError(
-          absl::StrCat(SlabOf(entry).core->Describe(entry), ": ", status.message()));
-    }
-    entry->word.fetch_and(~kUnverified, std::memory_order_release);
-  }
-  return HandleAccess::MakeTypedView<ObjectView<T>>(std::move(raw));
+  if (absl::Status status = VerifyOnce<T>(entry); !status.ok()) return status;
+  RawView raw = HandleAccess::MakeView<RawView>(entry, LabelOf(entry, options));
+  const absl::Span<const char> bytes = raw.bytes();
+  return HandleAccess::MakeTypedView<ObjectView<T>>(std::move(raw), bytes);
+}
+
+// A pin on verified bytes after TryPinBytes refused. Null, or the error on the heap: were it
+// returned by value, the hot path's result would have to be in memory, too.
+template <typename T>
+ABSL_ATTRIBUTE_NOINLINE absl::Status* PinVerifiedSlow(Entry* entry) {
+  absl::Status status = PinBytesSlow(entry, GetOptions());
+  if (status.ok()) status = VerifyOnce<T>(entry);
+  return status.ok() ? nullptr : new absl::Status(std::move(status));
 }
 
 }  // namespace internal
@@ -318,11 +355,18 @@ absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get(const GetOptions& options) const
 }
 
 template <typename T>
-absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get() const {
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get() const {
   internal::Entry* entry = internal::HandleAccess::EntryOf(any_);
-  if (!internal::TryPinBytes(entry)) [[unlikely]]
-    return Get(GetOptions());
-  return internal::MakeObjectView<T>(entry, GetOptions());
+  const char* bytes = internal::TryPinBytes(entry);
+  if (bytes == nullptr) [[unlikely]] {
+    if (absl::Status* failure = internal::PinVerifiedSlow<T>(entry); failure != nullptr) {
+      return *std::unique_ptr<absl::Status>(failure);
+    }
+    bytes = internal::BytesOf(entry);
+  }
+  return internal::HandleAccess::MakeTypedView<ObjectView<T>>(
+      internal::HandleAccess::MakeView<RawView>(entry),
+      {bytes, entry->size.load(std::memory_order_relaxed)});
 }
 
 template <typename T>
@@ -359,16 +403,24 @@ absl::StatusOr<ObjectRef<T>> ObjectStore::Find(absl::string_view name) const {
 }
 
 template <typename T>
-absl::StatusOr<ObjectView<T>> ObjectStore::Get(ObjectId id, const GetOptions& options) const {
-  RequireCodec<T>();
+ABSL_ATTRIBUTE_ALWAYS_INLINE inline absl::StatusOr<ObjectView<T>> ObjectStore::Get(
+    ObjectId id) const {
   // A pin alone will do where the bytes are resident; a ref is for who has to wait for them.
   if (internal::Entry* entry = core_->FindResident(id); entry != nullptr) [[likely]] {
     if (entry->type == internal::TypeNumberFor<T>()) [[likely]] {
       core_->CountHit(entry);
-      return internal::MakeObjectView<T>(entry, options);
+      return internal::HandleAccess::MakeTypedView<ObjectView<T>>(
+          internal::HandleAccess::MakeView<RawView>(entry),
+          {internal::BytesOf(entry), entry->size.load(std::memory_order_relaxed)});
     }
     internal::Unpin(entry);
   }
+  return Get<T>(id, GetOptions());
+}
+
+template <typename T>
+absl::StatusOr<ObjectView<T>> ObjectStore::Get(ObjectId id, const GetOptions& options) const {
+  RequireCodec<T>();
   absl::StatusOr<ObjectRef<T>> ref = Ref<T>(id);
   if (!ref.ok()) return ref.status();
   return ref->Get(options);

@@ -15,6 +15,9 @@ namespace {
 // Stripes, counters of the first threads and the like.
 constexpr uint64_t kFixedBytes = 64 * kKiB;
 
+// Views of one object whose labels are noted; the numbers have 16 bits.
+constexpr size_t kLabelsMax = 65535;
+
 // Objects named in the message of a Close that is refused.
 constexpr int kPinnedNamedMax = 5;
 
@@ -181,10 +184,9 @@ uint64_t StoreCore::Transit(Entry* entry, State state, uint64_t set_flags, uint6
 }
 
 void StoreCore::FreeBytes(Entry* entry, Aftermath* after) {
-  if (entry->offset == kNoBytes) return;
-  arena_->Free(entry->offset, BlockBytesOf(entry));
-  entry->offset = kNoBytes;
-  entry->skew = 0;
+  if (!HasBytes(entry)) return;
+  arena_->Free(BlockOffsetOf(entry), BlockBytesOf(entry));
+  entry->place.store(kNoBytes, std::memory_order_relaxed);
   after->room_made = true;
 }
 
@@ -394,19 +396,24 @@ absl::Status StoreCore::RemoveExplicitPin(Entry* entry) {
   return absl::OkStatus();
 }
 
-void StoreCore::AddLabel(Entry* entry, const char* label) {
+uint16_t StoreCore::AddLabel(Entry* entry, const char* label) {
   Stripe& stripe = StripeOf(entry);
   MutexLock lock(&stripe.mutex);
-  stripe.extras[entry->slot].labels.push_back(label);
   entry->word.fetch_or(kExtras, std::memory_order_relaxed);
+  std::vector<const char*>& labels = stripe.extras[entry->slot].labels;
+  auto free = std::find(labels.begin(), labels.end(), nullptr);
+  if (free == labels.end()) {
+    if (labels.size() == kLabelsMax) return 0;
+    free = labels.insert(free, nullptr);
+  }
+  *free = label;
+  return static_cast<uint16_t>(free - labels.begin() + 1);
 }
 
-void StoreCore::RemoveLabel(Entry* entry, const char* label) {
+void StoreCore::RemoveLabel(Entry* entry, uint16_t number) {
   Stripe& stripe = StripeOf(entry);
   MutexLock lock(&stripe.mutex);
-  std::vector<const char*>& labels = stripe.extras[entry->slot].labels;
-  const auto found = std::find(labels.begin(), labels.end(), label);
-  if (found != labels.end()) labels.erase(found);
+  stripe.extras[entry->slot].labels.at(number - 1) = nullptr;
 }
 
 bool StoreCore::OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) {

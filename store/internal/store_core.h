@@ -87,9 +87,10 @@ struct EntryExtras {
   std::vector<std::pair<uint64_t, ReadyCallback>> on_ready;  // by number
   absl::Status failure;                                      // of a Failed entry
   LossCallback on_loss;                                      // may be empty
-  std::vector<const char*> labels;                           // of views, as given at Get
-  std::vector<Entry*> contains;                              // one ref held on each
-  uint32_t explicit_pins = 0;                                // by Pin, each also a pin in the word
+  // Of views, as given at Get; number n stands at n - 1, a null is free.
+  std::vector<const char*> labels;
+  std::vector<Entry*> contains;             // one ref held on each
+  uint32_t explicit_pins = 0;               // by Pin, each also a pin in the word
   bool kept = false;                        // by PutOptions.keep, a ref in the word
   std::unique_ptr<DurableRequest> persist;  // by PutOptions, for Seal; null for none
 
@@ -193,9 +194,10 @@ class StoreCore final : public RelocationListener {
   // which it hands over.
   void AddExplicitPin(Entry* entry);
   absl::Status RemoveExplicitPin(Entry* entry);
-  // Who holds a view, by a name that outlives it. REQUIRES: the caller holds a pin.
-  void AddLabel(Entry* entry, const char* label);
-  void RemoveLabel(Entry* entry, const char* label);
+  // Who holds a view, by a name that outlives it. Returns the label's number, 0 if the object has
+  // too many to note one more. REQUIRES: the caller holds a pin.
+  uint16_t AddLabel(Entry* entry, const char* label);
+  void RemoveLabel(Entry* entry, uint16_t number);
 
   // ---- The whole ----
   absl::Status Flush();
@@ -301,9 +303,11 @@ class StoreCore final : public RelocationListener {
   bool IsDurableAt(uint64_t id, SpillTicket ticket) const;
 
   // -- store_put.cc --
-  // An entry in state Building, in the index, without bytes.
+  // An entry in the given state, in the index, without bytes. If there is a block of `size` bytes
+  // at hand, it is taken on the way, and `offset` says where; else that stays as it is.
   absl::StatusOr<Entry*> AcquireEntry(uint64_t id, State state, uint16_t type,
-                                      const PutOptions& options);
+                                      const PutOptions& options, uint64_t size = 0,
+                                      uint64_t* offset = nullptr);
   // What is left of Seal for an object that is to be durable.
   absl::Status SealDurable(Entry* entry, const DurableRequest& request, bool was_pending);
   // What is wrong with options of a put that are not plain.
@@ -352,9 +356,9 @@ class StoreCore final : public RelocationListener {
                            absl::FunctionRef<bool(AllocateEffort)> attempt);
   // Drops objects that can go without I/O until blocks of `want_bytes` are free. Returns the bytes
   // freed.
-  // Spares objects that are needed soon unless nothing else can go.
+  // Spares objects that are needed soon unless nothing else can go, nor will once it is written.
   uint64_t DropSome(uint64_t want_bytes);
-  uint64_t DropSome(uint64_t want_bytes, bool spare_needed);
+  uint64_t DropSome(uint64_t want_bytes, bool spare_needed, bool* found_dirty);
   enum class DropResult { kDropped, kDirty, kPinned, kGone };
   DropResult TryDrop(const Evictor::Victim& victim, bool spare_needed, uint64_t* freed);
   DropResult DropLocked(Entry* entry, bool spare_needed, Aftermath* after);

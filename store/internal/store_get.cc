@@ -187,7 +187,7 @@ absl::Status StoreCore::FinishRestore(Entry* entry, uint64_t offset, absl::Statu
       entry->word.fetch_and(~kRestoring, std::memory_order_relaxed);
       status = WhyNoBytes(entry, state, stripe);
     } else if (status.ok()) {
-      entry->offset = offset;
+      entry->place.store(PlaceOf(offset), std::memory_order_relaxed);
       offset = kNoBytes;
       entry->word.fetch_add(kPinOne, std::memory_order_relaxed);
       Transit(entry, State::kClean, 0, kRestoring);

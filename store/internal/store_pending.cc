@@ -46,8 +46,8 @@ absl::Status StoreCore::Fulfil(Entry* entry, uint64_t size) {
     arena_->Free(*offset, size);
     return WhyNoBytes(entry, state, stripe);
   }
-  CHECK_EQ(entry->offset, kNoBytes) << Describe(entry) << " is fulfilled twice";
-  entry->offset = *offset;
+  CHECK(!HasBytes(entry)) << Describe(entry) << " is fulfilled twice";
+  entry->place.store(PlaceOf(*offset), std::memory_order_relaxed);
   entry->size = size;
   return absl::OkStatus();
 }

@@ -27,6 +27,17 @@ constexpr uint64_t kSkewUnitsMax = uint64_t{1} << 20;
 // and for a quarter of a million opens.
 constexpr uint64_t kIdsPerReservation = uint64_t{1} << 30;
 
+// Of a block that will be written soon, this much is fetched. The hardware follows longer copies by
+// itself.
+constexpr uint64_t kFetchedBytesMax = 2048;
+constexpr uint64_t kCacheLineBytes = 64;
+
+void FetchForWriting(const char* bytes, uint64_t size) {
+  for (uint64_t at = 0; at < std::min(size, kFetchedBytesMax); at += kCacheLineBytes) {
+    __builtin_prefetch(bytes + at, /*rw=*/1);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutOptions& options) {
@@ -37,15 +48,20 @@ absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutO
   }
   const absl::StatusOr<uint64_t> id = NewId();
   if (!id.ok()) return id.status();
-  absl::StatusOr<Entry*> acquired = AcquireEntry(*id, State::kBuilding, type, options);
+  uint64_t offset = kNoBytes;
+  absl::StatusOr<Entry*> acquired =
+      AcquireEntry(*id, State::kBuilding, type, options, size, &offset);
   if (!acquired.ok()) return acquired.status();
   Entry* entry = *acquired;
-  absl::StatusOr<uint64_t> offset = AcquireBlock(size, entry->slot, options.wait_for_room_max);
-  if (!offset.ok()) {
-    Abandon(entry);
-    return offset.status();
+  if (offset == kNoBytes) {
+    absl::StatusOr<uint64_t> later = AcquireBlock(size, entry->slot, options.wait_for_room_max);
+    if (!later.ok()) {
+      Abandon(entry);
+      return later.status();
+    }
+    offset = *later;
   }
-  entry->offset = *offset;
+  entry->place.store(PlaceOf(offset), std::memory_order_relaxed);
   entry->size.store(size, std::memory_order_relaxed);
   WakeSpillerIfNeeded();
   return entry;
@@ -124,7 +140,8 @@ absl::Status StoreCore::ReserveIds() {
 }
 
 absl::StatusOr<Entry*> StoreCore::AcquireEntry(uint64_t id, State state, uint16_t type,
-                                               const PutOptions& options) {
+                                               const PutOptions& options, uint64_t size,
+                                               uint64_t* offset) {
   if (id % kIdsPerTimeNote == 0) NoteTime();
   // The policy's node first, then the entry, then the place in the index: each may need room.
   Entry* entry = nullptr;
@@ -140,7 +157,21 @@ absl::StatusOr<Entry*> StoreCore::AcquireEntry(uint64_t id, State state, uint16_
                                          if (entry == nullptr) return false;
                                          entry->id.store(id, std::memory_order_relaxed);
                                        }
-                                       return index_->Insert(entry);
+                                       // The block's lines come from afar while the rest is done.
+                                       uint64_t block = kNoOffset;
+                                       if (offset != nullptr) {
+                                         block = arena_->Allocate(size, entry->slot, effort);
+                                       }
+                                       if (block != kNoOffset) {
+                                         FetchForWriting(arena_->At(block), size);
+                                       }
+                                       if (!index_->Insert(entry)) {
+                                         // Nobody waits for room while he holds some.
+                                         if (block != kNoOffset) arena_->Free(block, size);
+                                         return false;
+                                       }
+                                       if (block != kNoOffset) *offset = block;
+                                       return true;
                                      });
   if (!room.ok()) {
     if (entry != nullptr) {
@@ -149,8 +180,7 @@ absl::StatusOr<Entry*> StoreCore::AcquireEntry(uint64_t id, State state, uint16_
     }
     return room;
   }
-  entry->offset = kNoBytes;
-  entry->skew = 0;
+  entry->place.store(kNoBytes, std::memory_order_relaxed);
   entry->size.store(0, std::memory_order_relaxed);
   entry->ticket = kNoTicket;
   entry->type = type;
@@ -246,33 +276,33 @@ absl::StatusOr<uint64_t> StoreCore::Regrow(Entry* entry, uint64_t size, uint64_t
   if (!offset.ok()) return offset.status();
   MutexLock lock(&StripeOf(entry).mutex);
   std::memcpy(arena_->At(*offset + size - keep_tail),
-              arena_->At(entry->offset + BlockBytesOf(entry) - keep_tail), keep_tail);
-  std::memcpy(arena_->At(*offset), arena_->At(entry->offset), keep_head);
-  arena_->Free(entry->offset, BlockBytesOf(entry));
-  entry->offset = *offset;
+              arena_->At(BlockOffsetOf(entry) + BlockBytesOf(entry) - keep_tail), keep_tail);
+  std::memcpy(arena_->At(*offset), arena_->At(BlockOffsetOf(entry)), keep_head);
+  arena_->Free(BlockOffsetOf(entry), BlockBytesOf(entry));
+  entry->place.store(PlaceOf(*offset), std::memory_order_relaxed);
   entry->size = size;
-  entry->skew = 0;
   return size;
 }
 
 void StoreCore::KeepTail(Entry* entry, uint64_t size) {
   const uint64_t front = entry->size - size;
+  const uint64_t block = BlockOffsetOf(entry);
   MutexLock lock(&StripeOf(entry).mutex);
   if (front % kSkewUnit == 0 && front <= entry->size / kSkewShareMax &&
       front / kSkewUnit < kSkewUnitsMax) {
-    entry->skew = front / kSkewUnit;
+    entry->place.store(PlaceOf(block, front / kSkewUnit), std::memory_order_relaxed);
     entry->size = size;
     return;
   }
   // Too much would be wasted for good. A smaller block if one is at hand, else the same one.
   const uint64_t smaller = arena_->Allocate(size, entry->slot);
   if (smaller == kNoOffset) {
-    std::memmove(arena_->At(entry->offset), arena_->At(entry->offset + front), size);
-    arena_->ShrinkInPlace(entry->offset, entry->size, size);
+    std::memmove(arena_->At(block), arena_->At(block + front), size);
+    arena_->ShrinkInPlace(block, entry->size, size);
   } else {
-    std::memcpy(arena_->At(smaller), arena_->At(entry->offset + front), size);
-    arena_->Free(entry->offset, entry->size);
-    entry->offset = smaller;
+    std::memcpy(arena_->At(smaller), arena_->At(block + front), size);
+    arena_->Free(block, entry->size);
+    entry->place.store(PlaceOf(smaller), std::memory_order_relaxed);
   }
   entry->size = size;
 }

@@ -128,12 +128,15 @@ bool StoreCore::RoomMayCome() const {
 }
 
 uint64_t StoreCore::DropSome(uint64_t want_bytes) {
-  uint64_t freed = DropSome(want_bytes, /*spare_needed=*/true);
-  if (freed == 0) freed = DropSome(want_bytes, /*spare_needed=*/false);
-  return freed;
+  bool dirty = false;
+  const uint64_t freed = DropSome(want_bytes, /*spare_needed=*/true, &dirty);
+  if (freed > 0) return freed;
+  // What is being written will make room, too, as long as the writes succeed.
+  if (dirty && spiller_ != nullptr && spiller_->last_failure().ok()) return 0;
+  return DropSome(want_bytes, /*spare_needed=*/false, &dirty);
 }
 
-uint64_t StoreCore::DropSome(uint64_t want_bytes, bool spare_needed) {
+uint64_t StoreCore::DropSome(uint64_t want_bytes, bool spare_needed, bool* found_dirty) {
   uint64_t freed = 0;
   bool dirty = false;
   for (int looked_at = 0; freed < want_bytes && looked_at < kVictimsLookedAtMax; ++looked_at) {
@@ -155,6 +158,7 @@ uint64_t StoreCore::DropSome(uint64_t want_bytes, bool spare_needed) {
     if (dirty && evictor_->to_spill_bytes() >= want_bytes) break;
   }
   if (dirty && spiller_ != nullptr) spiller_->Wake();
+  *found_dirty |= dirty;
   return freed;
 }
 
@@ -236,9 +240,8 @@ bool StoreCore::Move(uint32_t slot) {
     return false;
   }
   std::memcpy(arena_->At(to), BytesOf(entry), entry->size);
-  arena_->Free(entry->offset, BlockBytesOf(entry));
-  entry->offset = to;
-  entry->skew = 0;
+  arena_->Free(BlockOffsetOf(entry), BlockBytesOf(entry));
+  entry->place.store(PlaceOf(to), std::memory_order_relaxed);
   Transit(entry, state);
   counters_.Mine().Add(Counter::kMoves);
   return true;
