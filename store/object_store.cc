@@ -80,6 +80,30 @@ absl::StatusOr<RawView> ObjectStore::GetRaw(ObjectId id, const GetOptions& optio
   return ref->GetRaw(options);
 }
 
+void ObjectStore::GetAsync(const AnyRef& ref,
+                           std::function<void(absl::StatusOr<RawView> view)> callback,
+                           const GetOptions& options) const {
+  Entry* entry = HandleAccess::EntryOf(ref);
+  const auto view_of = [options](Entry* pinned) {
+    return HandleAccess::MakeView<RawView>(pinned, internal::LabelOf(pinned, options));
+  };
+  if (internal::TryPinBytes(entry) != nullptr) return callback(view_of(entry));
+  if (entry == nullptr) return callback(absl::InvalidArgumentError("get of an empty ref"));
+  core_->GetAsync(
+      entry, options,
+      [callback = std::move(callback), view_of](const absl::Status& status, Entry* pinned) {
+        if (!status.ok()) return callback(status);
+        callback(view_of(pinned));
+      });
+}
+
+size_t ObjectStore::Prefetch(absl::Span<const AnyRef> refs) const {
+  std::vector<Entry*> entries;
+  entries.reserve(refs.size());
+  for (const AnyRef& ref : refs) entries.push_back(HandleAccess::EntryOf(ref));
+  return core_->Prefetch(entries);
+}
+
 absl::StatusOr<AnyRef> ObjectStore::Find(absl::string_view name) const {
   absl::StatusOr<Entry*> entry = core_->FindByName(name);
   if (!entry.ok()) return entry.status();

@@ -16,8 +16,11 @@
 #ifndef SPILLWAY_STORE_OBJECT_STORE_H_
 #define SPILLWAY_STORE_OBJECT_STORE_H_
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -170,6 +173,27 @@ class ObjectStore {
   template <typename T>
   std::vector<absl::StatusOr<ObjectView<T>>> GetMany(absl::Span<const ObjectRef<T>> refs,
                                                      const GetOptions& options = {}) const;
+
+  // Get, without a wait: calls back with the view, or with the error that Get has. At once, on this
+  // thread, if the bytes are in memory; else on one of two threads that the store has for it, from
+  // where the callback may use the store but should not block for long: gets behind it wait. An
+  // object that is pending is waited for by nobody's thread. ResourceExhausted, at once, if
+  // StoreOptions::async_gets_max wait already; Unavailable when the store is closed. The store
+  // keeps the object, and the callback, until it was called.
+  template <typename T>
+  void GetAsync(
+      const ObjectRef<T>& ref,
+      std::type_identity_t<std::function<void(absl::StatusOr<ObjectView<T>> view)>> callback,
+      const GetOptions& options = {}) const;
+  void GetAsync(const AnyRef& ref, std::function<void(absl::StatusOr<RawView> view)> callback,
+                const GetOptions& options = {}) const;
+
+  // Begins to restore those of the objects that are cold, in the order in which they lie on disk,
+  // and does not wait for it. A hint: objects for which there is no room are left out, and so are
+  // those beyond a quarter of the memory limit under way. Returns how many it took on.
+  template <typename T>
+  size_t Prefetch(absl::Span<const ObjectRef<T>> refs) const;
+  size_t Prefetch(absl::Span<const AnyRef> refs) const;
 
   // The object that the name is bound to, by this process or an earlier one; its bytes are not read
   // yet. While the name changes over from one object to another, one of the two. NotFound;

@@ -41,6 +41,9 @@ absl::Status ValidateStoreOptions(const StoreOptions& options) {
   if (options.waiters_max == 0) {
     return absl::InvalidArgumentError("waiters_max is 0: it must be positive");
   }
+  if (options.async_gets_max == 0) {
+    return absl::InvalidArgumentError("async_gets_max is 0: it must be positive");
+  }
   if (options.wait_for_change_max < absl::ZeroDuration()) {
     return absl::InvalidArgumentError(
         absl::StrFormat("wait_for_change_max is %s: it must not be negative",

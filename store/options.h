@@ -54,6 +54,9 @@ struct StoreOptions {
   // Puts and restores that may wait for room at once; one more is refused at once.
   uint32_t waiters_max = 65536;
 
+  // Asynchronous gets that may wait for room, disk or a value at once; one more is refused at once.
+  uint32_t async_gets_max = 16384;
+
   // How long a durable change of a name or an object waits for others of the same one before it
   // gives up with DeadlineExceeded.
   absl::Duration wait_for_change_max = absl::Seconds(60);
@@ -117,6 +120,10 @@ struct GetOptions {
   absl::Duration wait_for_room_max = -absl::Seconds(1);
   // Waiting for the value of a pending object ends after this long, with DeadlineExceeded.
   absl::Duration wait_for_value_max = absl::InfiniteDuration();
+  // False: a cold object is read into memory that is given back with the view, and stays cold. It
+  // takes free memory and what is on its way out; hot objects leave for it only if there is
+  // neither. An object that is in memory is read as ever.
+  bool promote = true;
   // Who holds the view, for Holders(). Must outlive it: a literal, as a rule.
   const char* label = nullptr;
 };

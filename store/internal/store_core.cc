@@ -41,6 +41,7 @@ StoreCore::StoreCore(const StoreOptions& options)
       claims_(clock_, options.waiters_max) {}
 
 StoreCore::~StoreCore() {
+  async_gets_.reset();
   spiller_.reset();
   backend_.reset();
   evictor_.reset();
@@ -97,6 +98,7 @@ absl::Status StoreCore::Start(std::unique_ptr<SpillBackend> backend) {
   room_queue_ =
       std::make_unique<AdmissionQueue>(AdmissionQueueOptions{options_.waiters_max}, clock_);
   max_object_bytes_.store(LargestObject(), std::memory_order_relaxed);
+  async_gets_ = std::make_unique<AsyncGets>(this, executor_, options_.async_gets_max);
   if (options_.prefault) arena_->Prefault(max_object_bytes());
   if (backend_ != nullptr) {
     if (absl::Status status = ReserveIds(); !status.ok()) return status;
@@ -471,10 +473,12 @@ absl::Status StoreCore::Close() {
     });
   };
   if (closed()) return absl::OkStatus();
+  async_gets_->Stop();
   if (spiller_ != nullptr) spiller_->Stop();  // its own pins are gone after this
   look();
   if (pinned > 0) {
     if (spiller_ != nullptr) spiller_->Start(executor_);
+    async_gets_->Resume();
     return absl::FailedPreconditionError(absl::StrFormat(
         "cannot close the store: %d objects are pinned by views, builders or Pin: %s%s", pinned,
         named, pinned > kPinnedNamedMax ? ", ..." : ""));
@@ -482,6 +486,7 @@ absl::Status StoreCore::Close() {
   if (closed_.exchange(true)) return absl::OkStatus();
   room_queue_->CloseAll();
   entries_->ForEach([this](Entry* entry) { CloseEntry(entry); });
+  async_gets_->Cancel(absl::UnavailableError("the store was closed"));
   absl::Status status = backend_ != nullptr ? backend_->Close() : absl::OkStatus();
   arena_->Trim(~uint64_t{0});
   return status;
@@ -507,9 +512,13 @@ void StoreCore::CloseEntry(Entry* entry) {
 
 void StoreCore::Orphan() {
   if (!closed_.exchange(true)) {
+    if (async_gets_ != nullptr) async_gets_->Stop();
     if (spiller_ != nullptr) spiller_->Stop();
     if (room_queue_ != nullptr) room_queue_->CloseAll();
     if (entries_ != nullptr) entries_->ForEach([this](Entry* entry) { CloseEntry(entry); });
+    if (async_gets_ != nullptr) {
+      async_gets_->Cancel(absl::UnavailableError("the store was closed"));
+    }
     if (backend_ != nullptr) {
       if (absl::Status status = backend_->Close(); !status.ok()) {
         LOG(WARNING) << "closing the spill tier: " << status;

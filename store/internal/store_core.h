@@ -9,6 +9,7 @@
 //     store_room.cc     DropSome: clean ones dropped     ->  Cold
 //     store_get.cc      PinSlow: restored                ->  Clean, pinned
 //     store_core.cc     the ends: last ref, last pin, Delete, Close
+//     store_passing.cc  gets that promote nothing, or that call back
 //     store_durable.cc  Persist and names: found again by another process
 //
 // Locks, in the order in which they may be taken: a stripe's mutex (at most one at a time), then
@@ -40,6 +41,7 @@
 #include "serialization/mutex.h"
 #include "spill/durable_state.h"
 #include "spill/spill_backend.h"
+#include "store/internal/async_gets.h"
 #include "store/internal/claims.h"
 #include "store/internal/counters.h"
 #include "store/internal/entry.h"
@@ -161,9 +163,22 @@ class StoreCore final : public RelocationListener {
   // ---- Gets (store_get.cc) ----
   // A pin on the entry's bytes after TryPin failed: waits, restores, or says why not.
   absl::Status PinSlow(Entry* entry, const GetOptions& options);
-  // Pins many; statuses[i] tells whether entries[i] is pinned.
+  // Pins many; statuses[i] tells whether entries[i] is pinned. If they may not wait, those that
+  // find no room, or whom somebody else is restoring, answer Unavailable.
   void PinMany(absl::Span<Entry* const> entries, const GetOptions& options,
-               std::vector<absl::Status>* statuses);
+               std::vector<absl::Status>* statuses, bool may_wait = true);
+
+  // ---- Gets aside (store_passing.cc) ----
+  // A pin on the entry's bytes, or, if the options say not to promote it, on those of a copy, which
+  // takes the entry's place in *entry.
+  absl::Status PinInPlaceOrPassing(Entry** entry, const GetOptions& options);
+  absl::Status PinInPassing(Entry** entry, const GetOptions& options);
+  // As AsyncGets::Get, and Prefetch within what is good for the store.
+  void GetAsync(Entry* entry, const GetOptions& options,
+                std::function<void(absl::Status status, Entry* pinned)> callback);
+  size_t Prefetch(absl::Span<Entry* const> entries);
+  // Orders the entries by where their records lie on disk; (*order)[i] is where entry i was.
+  void SortByPlace(std::vector<Entry*>* entries, std::vector<size_t>* order);
   // What a get that met resident bytes leaves behind: marks and counts.
   void CountHit(Entry* entry) {
     const uint8_t marks = entry->marks.load(std::memory_order_relaxed);
@@ -212,6 +227,7 @@ class StoreCore final : public RelocationListener {
   void Orphan();
   bool closed() const { return closed_.load(std::memory_order_acquire); }
 
+  uint64_t memory_limit_bytes() const { return budget_.limit_bytes(); }
   uint64_t max_object_bytes() const { return max_object_bytes_.load(std::memory_order_relaxed); }
   absl::Time TimeOf(uint32_t deciseconds) const;
   std::string Describe(const Entry* entry) const;
@@ -341,6 +357,13 @@ class StoreCore final : public RelocationListener {
   // Until when to wait for another caller's restore: its room, and then its read.
   absl::Time JoinDeadline(absl::Duration wait) const;
 
+  // -- store_passing.cc --
+  // A dead entry under one pin, with a block of its own for the bytes of an original whose word was
+  // `word`.
+  absl::StatusOr<Entry*> MakeCopyEntry(const Entry* original, uint64_t word, absl::Duration wait);
+  // As AcquireBlock, but what the policy holds goes last.
+  absl::StatusOr<uint64_t> AcquireBlockInPassing(uint64_t size, uint32_t slot, absl::Duration wait);
+
   // -- store_room.cc --
   // A block of `size` bytes, after waiting for room up to `wait` (negative: the store's default).
   absl::StatusOr<uint64_t> AcquireBlock(uint64_t size, uint32_t slot, absl::Duration wait);
@@ -411,6 +434,7 @@ class StoreCore final : public RelocationListener {
   Claims claims_;
   std::unique_ptr<SpillBackend> backend_;
   std::unique_ptr<Spiller> spiller_;
+  std::unique_ptr<AsyncGets> async_gets_;
   std::array<Stripe, kStripes> stripes_;
 };
 

@@ -226,7 +226,7 @@ absl::Status StoreCore::FinishRestore(Entry* entry, uint64_t offset, absl::Statu
 }
 
 void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& options,
-                        std::vector<absl::Status>* statuses) {
+                        std::vector<absl::Status>* statuses, bool may_wait) {
   statuses->assign(entries.size(), absl::OkStatus());
   const uint64_t together_max = budget_.limit_bytes() / kTogetherFraction;
   size_t next = 0;
@@ -285,7 +285,10 @@ void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& opti
         if (absl::IsAborted((*statuses)[reading[i]])) later.push_back(reading[i]);
       }
     }
-    for (size_t i : later) (*statuses)[i] = PinSlow(entries[i], options);
+    for (size_t i : later) {
+      (*statuses)[i] =
+          may_wait ? PinSlow(entries[i], options) : absl::UnavailableError("not without a wait");
+    }
   }
 }
 
