@@ -32,7 +32,7 @@ DEFINE_string(
     recovery, "discard",
     "What becomes of durable objects and names that an earlier process left in --spill_dir: "
     "discard or keep. Only with keep the store takes durable objects itself");
-DEFINE_string(eviction_policy, "lru", "What leaves memory first: the name of an eviction policy");
+DEFINE_string(eviction_policy, "cost", "What leaves memory first: the name of an eviction policy");
 DEFINE_double(
     high_watermark, 0.80,
     "Share of the memory limit above which objects are written to the spill tier ahead of need");

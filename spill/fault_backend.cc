@@ -308,6 +308,17 @@ absl::StatusOr<bool> FaultBackend::Relocate(SpillTicket ticket) {
   return exchanged;
 }
 
+bool FaultBackend::ReportDamage(SpillTicket ticket) {
+  RelocationListener* listener = nullptr;
+  {
+    MutexLock lock(&mutex_);
+    listener = listener_;
+  }
+  const bool given_up = listener != nullptr && listener->OnDamaged(ticket);
+  if (given_up) Release(ticket);
+  return given_up;
+}
+
 void FaultBackend::SetRelocationListener(RelocationListener* listener) {
   {
     MutexLock lock(&mutex_);

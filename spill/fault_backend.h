@@ -84,6 +84,10 @@ class FaultBackend final : public SpillBackend, public DurableState {
   // needed. Returns what the listener said; NotFound if there is no such record.
   absl::StatusOr<bool> Relocate(SpillTicket ticket);
 
+  // Tells the listener that a record was found damaged, as reclaim would, and releases it if it is
+  // not needed. Returns what the listener said.
+  bool ReportDamage(SpillTicket ticket);
+
   // The tickets of all live records, in their order.
   std::vector<SpillTicket> LiveTickets() const;
 

@@ -88,7 +88,8 @@ struct SpillUsage {
   uint64_t damaged_records = 0;  // reads that ended in DataLoss
 };
 
-// Hears of records that moved. Called on a thread of the backend, with none of its locks held.
+// Hears of records that moved, and of damage that was found before anybody asked for the record.
+// Called on a thread of the backend, with none of its locks held.
 class RelocationListener {
  public:
   virtual ~RelocationListener() = default;
@@ -96,6 +97,9 @@ class RelocationListener {
   // ticket (the backend then releases `from`), false if it no longer holds `from` (the backend
   // releases `to`).
   virtual bool OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) = 0;
+  // The record cannot be read. Returns true if the store does not need it, because it has the bytes
+  // in memory, and has given up the ticket (the backend then releases it); false if it keeps it.
+  virtual bool OnDamaged(SpillTicket /*ticket*/) { return false; }
 };
 
 class DurableState;

@@ -41,7 +41,7 @@ struct StoreOptions {
   SpillCompression spill_compression = SpillCompression::kNone;
 
   // The policy that chooses what leaves memory; see EvictionPolicyNames().
-  std::string eviction_policy = "lru";
+  std::string eviction_policy = "cost";
 
   // Fractions of the limit. When the bytes that cannot be dropped without I/O exceed the high one,
   // a background thread writes objects to the spill tier until they are below the low one.

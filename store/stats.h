@@ -68,8 +68,8 @@ struct StoreStats {
   // The spill tier.
   uint64_t disk_live_bytes = 0, disk_held_bytes = 0, disk_held_bytes_peak = 0;
 
-  // Sampled latencies in nanoseconds (hits: one in 1024; the others: every one that leaves the fast
-  // path).
+  // Latencies in nanoseconds: after one hit in 1024, of the same get once more; of one put in 64;
+  // of every restore and wait.
   Histogram hit_ns, restore_ns, put_ns, wait_ns;
   Histogram object_bytes;  // sizes put
 

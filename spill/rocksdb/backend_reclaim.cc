@@ -301,7 +301,7 @@ absl::Status RocksDbBackend::CopyVictims(const std::vector<Batch*>& victims, uin
 }
 
 // An error means that the new file cannot be written. A record that cannot be read stays where it
-// is, for Read to report.
+// is, for Read to report, unless the store can do without.
 absl::Status RocksDbBackend::CopyRecord(Batch* victim, SpillTicket from,
                                         rocksdb::Iterator* iterator, BatchBuilder* builder,
                                         std::vector<Moved>* moved) {
@@ -317,8 +317,19 @@ absl::Status RocksDbBackend::CopyRecord(Batch* victim, SpillTicket from,
         DecodeRecordHeader({iterator->value().data(), iterator->value().size()}, &header).ok() &&
         header.chunk_number == chunk && (chunk == 0 || header.object_id == object_id);
     if (!readable) {
+      RelocationListener* listener = nullptr;
+      {
+        MutexLock lock(&mutex_);
+        listener = listener_;
+      }
+      const bool given_up = !victim->durable() && listener->OnDamaged(from);
       MutexLock lock(&mutex_);
-      table_.MarkUnmovable(victim);
+      bool dead = false;
+      if (given_up) {
+        table_.Release(from, &dead);
+      } else {
+        table_.MarkUnmovable(victim);
+      }
       // What was copied of it is garbage: it is released again when the others are published.
       if (chunk > 0) moved->push_back({0, from, to});
       return absl::OkStatus();

@@ -49,6 +49,10 @@ enum class Counter : uint8_t {
   kCount,
 };
 
+// Of so many hits and puts the time of one is taken: reading the clock costs as much as both.
+inline constexpr uint64_t kHitsPerSample = 1024;
+inline constexpr uint64_t kPutsPerSample = 64;
+
 enum class Latency : uint8_t { kHit, kRestore, kPut, kWait, kObjectBytes, kCount };
 
 // One thread's numbers. Written by one thread at a time, read by any.
@@ -64,13 +68,22 @@ struct alignas(64) CounterBlock {
       histograms{};
   std::atomic<bool> in_use{true};
 
-  void Add(Counter counter, uint64_t n = 1) {
+  // Returns the sum.
+  uint64_t Add(Counter counter, uint64_t n = 1) {
     auto& count = counts[static_cast<size_t>(counter)];
-    count.store(count.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    const uint64_t sum = count.load(std::memory_order_relaxed) + n;
+    count.store(sum, std::memory_order_relaxed);
+    return sum;
   }
   void Record(Latency latency, uint64_t value) {
     auto& bucket = histograms[static_cast<size_t>(latency)][std::bit_width(value)];
     bucket.store(bucket.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
+  // Whether to take the time of the next operation that `counter` counts: of one in `every`, a
+  // power of two.
+  bool Samples(Counter counter, uint64_t every) const {
+    return (counts[static_cast<size_t>(counter)].load(std::memory_order_relaxed) & (every - 1)) ==
+           every - 1;
   }
   // False if the ring is full.
   bool PushHit(uint32_t slot) {

@@ -4,19 +4,12 @@
 
 #include <cstdlib>
 #include <new>
-#include <utility>
 
 #include "glog/logging.h"
 
 namespace spillway::internal {
 
 namespace {
-
-constexpr size_t kHugePageBytes = 2 * 1024 * 1024;
-static_assert(kHugePageBytes % kSlabBytes == 0);
-
-// From here on a huge page more is at most a quarter more.
-constexpr uint32_t kHugePagesFromSlabs = 4 * kHugePageBytes / kSlabBytes;
 
 constexpr size_t kSlabPointersBytes = EntryTable::kSlabsMax * sizeof(std::atomic<char*>);
 
@@ -33,9 +26,9 @@ EntryTable::EntryTable(StoreCore* core, char* arena_base, MemoryBudget* budget)
     : core_(core), arena_base_(arena_base), budget_(budget), slabs_(ReserveSlabPointers()) {}
 
 EntryTable::~EntryTable() {
-  MutexLock lock(&growth_mutex_);
-  for (void* allocation : allocations_) std::free(allocation);
-  budget_->Release(MemoryUse::kEntries, charged_bytes_);
+  const uint32_t slabs = slabs_used_.load(std::memory_order_relaxed);
+  for (uint32_t i = 0; i < slabs; ++i) std::free(slabs_[i].load(std::memory_order_relaxed));
+  budget_->Release(MemoryUse::kEntries, slabs * kSlabBytes);
   munmap(static_cast<void*>(slabs_), kSlabPointersBytes);
 }
 
@@ -68,35 +61,14 @@ void EntryTable::Free(Entry* entry) {
   used_.store(used() - 1, std::memory_order_relaxed);
 }
 
-char* EntryTable::TakeSlabMemory() {
-  if (spare_bytes_ == 0) {
-    size_t bytes = kSlabBytes;
-    if (slabs_used_.load(std::memory_order_relaxed) >= kHugePagesFromSlabs &&
-        budget_->TryAcquire(MemoryUse::kEntries, kHugePageBytes)) {
-      bytes = kHugePageBytes;
-    } else if (!budget_->TryAcquire(MemoryUse::kEntries, kSlabBytes)) {
-      return nullptr;
-    }
-    spare_ = static_cast<char*>(std::aligned_alloc(bytes, bytes));
-    if (spare_ == nullptr) {
-      budget_->Release(MemoryUse::kEntries, bytes);
-      return nullptr;
-    }
-    // Refused where the kernel has none; small pages do, too.
-    if (bytes == kHugePageBytes) madvise(spare_, bytes, MADV_HUGEPAGE);
-    spare_bytes_ = bytes;
-    charged_bytes_ += bytes;
-    allocations_.push_back(spare_);
-  }
-  spare_bytes_ -= kSlabBytes;
-  return std::exchange(spare_, spare_ + kSlabBytes);
-}
-
 bool EntryTable::AddSlab() {
   const uint32_t index = slabs_used_.load(std::memory_order_relaxed);
-  if (index == kSlabsMax) return false;
-  char* slab = TakeSlabMemory();
-  if (slab == nullptr) return false;
+  if (index == kSlabsMax || !budget_->TryAcquire(MemoryUse::kEntries, kSlabBytes)) return false;
+  char* slab = static_cast<char*>(std::aligned_alloc(kSlabBytes, kSlabBytes));
+  if (slab == nullptr) {
+    budget_->Release(MemoryUse::kEntries, kSlabBytes);
+    return false;
+  }
   new (slab) SlabHeader{core_, arena_base_};
   const uint32_t first = index * kSlotsPerSlab;
   Entry* last = nullptr;

@@ -4,9 +4,7 @@
 #define SPILLWAY_STORE_INTERNAL_ENTRY_TABLE_H_
 
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "serialization/mutex.h"
@@ -16,9 +14,8 @@
 
 namespace spillway::internal {
 
-// Thread-safe. Memory is charged to MemoryUse::kEntries before it is used, and kept until the table
-// goes. A table with many entries grows by huge pages: a lookup by id misses the processor's caches
-// and its address translation alike.
+// Thread-safe. Memory is charged to MemoryUse::kEntries, slab by slab, and kept until the table
+// goes.
 class EntryTable {
  public:
   // 28 bits of slot: what the id index can tell apart.
@@ -58,8 +55,6 @@ class EntryTable {
   // Null if the list is empty.
   Entry* TakeFree();
   bool AddSlab() ABSL_EXCLUSIVE_LOCKS_REQUIRED(growth_mutex_);
-  // Memory for one more slab, charged; null if the budget does not give it.
-  char* TakeSlabMemory() ABSL_EXCLUSIVE_LOCKS_REQUIRED(growth_mutex_);
 
   StoreCore* const core_;
   char* const arena_base_;
@@ -67,10 +62,6 @@ class EntryTable {
   std::atomic<char*>* const slabs_;  // kSlabsMax places, touched as they are used
   std::atomic<uint32_t> slabs_used_{0};
   Mutex growth_mutex_;  // before lock_
-  std::vector<void*> allocations_ ABSL_GUARDED_BY(growth_mutex_);
-  uint64_t charged_bytes_ ABSL_GUARDED_BY(growth_mutex_) = 0;
-  char* spare_ ABSL_GUARDED_BY(growth_mutex_) = nullptr;  // what is left of the last huge page
-  size_t spare_bytes_ ABSL_GUARDED_BY(growth_mutex_) = 0;
   // One line of what every put and delete changes.
   alignas(64) SpinLock lock_;
   uint32_t free_head_ ABSL_GUARDED_BY(lock_) = 0;  // slot of the first free entry, 0 for none

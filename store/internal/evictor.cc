@@ -156,6 +156,11 @@ void Evictor::SetCapacity(uint64_t capacity_bytes) {
   NoteGrowth();
 }
 
+void Evictor::SetRestoreCosts(double per_miss_ns, double per_byte_ns) {
+  MutexLock lock(&mutex_);
+  policy_->SetRestoreCosts(per_miss_ns, per_byte_ns);
+}
+
 uint8_t Evictor::Get(SlotIndex slot) const {
   return entries_->At(slot)->marks.load(std::memory_order_relaxed);
 }
@@ -166,8 +171,11 @@ void Evictor::Set(SlotIndex slot, uint8_t hits) {
 
 void Evictor::DrainHits() {
   if (!ordered_hits_) return;
-  counters_->DrainHits([this](uint32_t slot)
-                           ABSL_NO_THREAD_SAFETY_ANALYSIS { policy_->Hit(slot); });
+  counters_->DrainHits([this](uint32_t slot) ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    // The mark first: a hit that comes between is one of its own.
+    entries_->At(slot)->marks.store(0, std::memory_order_relaxed);
+    policy_->Hit(slot);
+  });
 }
 
 void Evictor::Push(Queue& queue, QueuedIn name, const Victim& victim) {

@@ -78,6 +78,8 @@ class Evictor final : public HitMarks {
   bool policy_empty() const;
 
   void SetCapacity(uint64_t capacity_bytes);
+  // What a restore costs, for policies that weigh it.
+  void SetRestoreCosts(double per_miss_ns, double per_byte_ns);
 
   // HitMarks, for the policy.
   uint8_t Get(SlotIndex slot) const override;

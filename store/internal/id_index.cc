@@ -133,10 +133,10 @@ bool IdIndex::MakeRoom(Shard& shard) {
   {
     SpinLockHolder hold(&shard.lock);
     if (HasRoom(shard)) return true;
-    // Grow by half, or only sweep erased cells if they are what fills the table.
+    // Grow by a quarter, or only sweep erased cells if they are what fills the table.
     capacity = shard.capacity;
-    if (shard.used + 1 > capacity / 8 * 5) {
-      capacity = std::max(kCapacityMin, capacity + capacity / 2);
+    if (shard.used >= EntriesMax(capacity)) {
+      capacity = std::max(kCapacityMin, capacity + capacity / 4);
     }
   }
   if (!budget_->TryAcquire(MemoryUse::kIndex, capacity * sizeof(uint32_t))) return false;

@@ -64,8 +64,12 @@ class IdIndex {
   // Null if there is none. It stays an entry of `id` while the lock is held.
   Entry* FindLocked(Shard& shard, uint64_t hash, uint64_t id) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.lock);
+  // Of a table, so many cells may be taken; from so many entries on it grows, else it is only
+  // swept.
+  static uint32_t TakenMax(uint32_t capacity) { return capacity - capacity / 8 - 1; }
+  static uint32_t EntriesMax(uint32_t capacity) { return capacity - (capacity + 3) / 4; }
   static bool HasRoom(const Shard& shard) ABSL_EXCLUSIVE_LOCKS_REQUIRED(shard.lock) {
-    return shard.used + shard.erased + 1 <= shard.capacity / 4 * 3;
+    return shard.capacity > 0 && shard.used + shard.erased < TakenMax(shard.capacity);
   }
   // For at least one more entry, unless others are quicker. False if the budget does not give it.
   bool MakeRoom(Shard& shard) ABSL_LOCKS_EXCLUDED(growth_mutex_);

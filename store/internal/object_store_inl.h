@@ -27,14 +27,16 @@ namespace internal {
 inline const char* TryPinBytes(Entry* entry) {
   if (entry == nullptr) [[unlikely]]
     return nullptr;
-  // An atomic operation holds up every load after it. So the bytes are looked up, and begin to be
-  // fetched, before the pin; whether they are still there is known after it.
+  // An atomic operation holds up every load after it. So the counters are found, and the bytes
+  // looked up and fetched, before the pin; whether these are still there is known after it.
   const uint64_t place = entry->place.load(std::memory_order_relaxed);
   const char* bytes = BytesAt(entry, place);
   __builtin_prefetch(bytes);
+  StoreCore* core = SlabOf(entry).core;
+  CounterBlock& mine = core->my_counters();
   if (!TryPin(entry)) [[unlikely]]
     return nullptr;
-  SlabOf(entry).core->CountHit(entry);
+  core->CountHit(entry, mine);
   if (entry->place.load(std::memory_order_relaxed) != place) [[unlikely]]
     return BytesOf(entry);
   return bytes;
@@ -106,6 +108,26 @@ class ContainedScope {
  private:
   inline static thread_local std::vector<AnyRef>* refs_ = nullptr;
   std::vector<AnyRef>* const outer_;
+};
+
+// Takes the time of a put, if it is one of those of which it is taken.
+class PutTimer {
+ public:
+  explicit PutTimer(StoreCore* core) : core_(core) {
+    if (core->my_counters().Samples(Counter::kPuts, kPutsPerSample)) [[unlikely]]
+      began_ = core->clock()->MonotonicNanos();
+  }
+  // The put has succeeded.
+  void Record() {
+    if (began_ < 0) [[likely]]
+      return;
+    core_->my_counters().Record(Latency::kPut,
+                                static_cast<uint64_t>(core_->clock()->MonotonicNanos() - began_));
+  }
+
+ private:
+  StoreCore* const core_;
+  int64_t began_ = -1;
 };
 
 // The refs inside the value, if its type can hold any.
@@ -262,6 +284,7 @@ absl::StatusOr<Pending<T>> ObjectStore::MakePending(const PutOptions& options) {
 template <typename T, typename Source>
 absl::StatusOr<ObjectRef<T>> ObjectStore::PutAs(const Source& source, const PutOptions& options) {
   RequireCodec<T>();
+  internal::PutTimer timer(core_);
   const absl::StatusOr<size_t> size = Codec<T>::EncodedSize(source);
   if (!size.ok()) return size.status();
   PutOptions with_contained = options;
@@ -276,6 +299,7 @@ absl::StatusOr<ObjectRef<T>> ObjectStore::PutAs(const Source& source, const PutO
   Codec<T>::Encode(source, absl::MakeSpan(internal::BytesOf(*entry), *size));
   AnyRef ref = internal::HandleAccess::MakeRef<AnyRef>(*entry);
   if (absl::Status status = core_->Seal(*entry); !status.ok()) return status;
+  timer.Record();
   return internal::HandleAccess::MakeTypedRef<ObjectRef<T>>(std::move(ref));
 }
 

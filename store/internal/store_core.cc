@@ -434,6 +434,24 @@ bool StoreCore::OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to
   return exchanged || IsDurableAt(object_id, to);
 }
 
+bool StoreCore::OnDamaged(SpillTicket ticket) {
+  // Damage is rare enough for a look at all entries.
+  bool given_up = false;
+  entries_->ForEach([&](Entry* entry) {
+    MutexLock lock(&StripeOf(entry).mutex);
+    if (given_up || entry->ticket != ticket) return;
+    const uint64_t word = entry->word.load(std::memory_order_acquire);
+    if (StateOf(word) != State::kClean || (word & kDurable) != 0) return;
+    // Hot again: whoever wants its memory finds it dirty, and has it written anew.
+    LOG(WARNING) << "the copy of " << Describe(entry)
+                 << " on disk is damaged; it is in memory still, and will be written anew";
+    entry->ticket = kNoTicket;
+    Transit(entry, State::kHot);
+    given_up = true;
+  });
+  return given_up;
+}
+
 absl::Status StoreCore::Flush() {
   if (closed()) return absl::UnavailableError("the store is closed");
   if (spiller_ == nullptr) {

@@ -51,6 +51,7 @@
 #include "store/internal/memory/admission_queue.h"
 #include "store/internal/memory/arena.h"
 #include "store/internal/memory/memory_budget.h"
+#include "store/internal/restore_cost.h"
 #include "store/internal/spiller.h"
 #include "store/object_id.h"
 #include "store/options.h"
@@ -161,6 +162,8 @@ class StoreCore final : public RelocationListener {
   void Hint(Entry* entry, PolicyHint hint);
 
   // ---- Gets (store_get.cc) ----
+  // Takes the time of a get of the same bytes. REQUIRES: the caller holds a pin.
+  void TimeHit(Entry* entry);
   // A pin on the entry's bytes after TryPin failed: waits, restores, or says why not.
   absl::Status PinSlow(Entry* entry, const GetOptions& options);
   // Pins many; statuses[i] tells whether entries[i] is pinned. If they may not wait, those that
@@ -179,17 +182,24 @@ class StoreCore final : public RelocationListener {
   size_t Prefetch(absl::Span<Entry* const> entries);
   // Orders the entries by where their records lie on disk; (*order)[i] is where entry i was.
   void SortByPlace(std::vector<Entry*>* entries, std::vector<size_t>* order);
+  // The calling thread's counters.
+  CounterBlock& my_counters() { return counters_.Mine(); }
   // What a get that met resident bytes leaves behind: marks and counts.
-  void CountHit(Entry* entry) {
+  void CountHit(Entry* entry) { CountHit(entry, counters_.Mine()); }
+  void CountHit(Entry* entry, CounterBlock& mine) {
     const uint8_t marks = entry->marks.load(std::memory_order_relaxed);
-    if (marks != 255) entry->marks.store(marks + 1, std::memory_order_relaxed);
+    if (!ordered_hits_) {
+      if (marks != 255) entry->marks.store(marks + 1, std::memory_order_relaxed);
+    } else if (marks == 0 && mine.PushHit(entry->slot)) {
+      // One use until the policy has seen it.
+      entry->marks.store(1, std::memory_order_relaxed);
+    }
     const uint32_t now = now_ds_.load(std::memory_order_relaxed);
     if (entry->accessed_ds.load(std::memory_order_relaxed) != now) {
       entry->accessed_ds.store(now, std::memory_order_relaxed);
     }
-    CounterBlock& mine = counters_.Mine();
-    mine.Add(Counter::kHits);
-    if (ordered_hits_) mine.PushHit(entry->slot);
+    if (mine.Add(Counter::kHits) % kHitsPerSample == 0) [[unlikely]]
+      TimeHit(entry);
   }
 
   // ---- By id ----
@@ -234,6 +244,7 @@ class StoreCore final : public RelocationListener {
 
   // RelocationListener.
   bool OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) override;
+  bool OnDamaged(SpillTicket ticket) override;
 
  private:
   friend class Spiller;
@@ -430,6 +441,7 @@ class StoreCore final : public RelocationListener {
   std::unique_ptr<EntryTable> entries_;
   std::unique_ptr<IdIndex> index_;
   std::unique_ptr<Evictor> evictor_;
+  RestoreCost restore_cost_;
   std::unique_ptr<AdmissionQueue> room_queue_;
   Claims claims_;
   std::unique_ptr<SpillBackend> backend_;

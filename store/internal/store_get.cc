@@ -88,6 +88,13 @@ std::shared_ptr<RestoreOperation> StoreCore::BeginRestore(Entry* entry, Stripe& 
   return operation;
 }
 
+void StoreCore::TimeHit(Entry* entry) {
+  const int64_t began = clock_->MonotonicNanos();
+  if (!TryPin(entry)) return;
+  internal::Unpin(entry);
+  counters_.Mine().Record(Latency::kHit, static_cast<uint64_t>(clock_->MonotonicNanos() - began));
+}
+
 absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
   Stripe& stripe = StripeOf(entry);
   bool counted = false;
@@ -144,14 +151,19 @@ absl::Status StoreCore::Restore(Entry* entry, SpillTicket ticket, absl::Duration
   const int64_t began = clock_->MonotonicNanos();
   absl::StatusOr<uint64_t> offset = AcquireBlock(entry->size, entry->slot, wait);
   if (!offset.ok()) return FinishRestore(entry, kNoBytes, offset.status());
+  const int64_t read_began = clock_->MonotonicNanos();
   const SpillRead read{ticket, entry->id.load(std::memory_order_relaxed), TypeOf(entry->type),
                        absl::MakeSpan(arena_->At(*offset), entry->size)};
   std::vector<absl::Status> statuses;
   backend_->Read(absl::MakeConstSpan(&read, 1), &statuses);
-  absl::Status status = FinishRestore(entry, *offset, FollowMoves(entry, read, statuses[0]));
+  absl::Status status = FollowMoves(entry, read, statuses[0]);
+  const int64_t read_ended = clock_->MonotonicNanos();
+  status = FinishRestore(entry, *offset, status);
   if (status.ok()) {
-    counters_.Mine().Record(Latency::kRestore,
-                            static_cast<uint64_t>(clock_->MonotonicNanos() - began));
+    counters_.Mine().Record(Latency::kRestore, static_cast<uint64_t>(read_ended - began));
+    if (auto costs = restore_cost_.Note(read.out.size(), read_ended - read_began)) {
+      evictor_->SetRestoreCosts(costs->per_miss_ns, costs->per_byte_ns);
+    }
   }
   return status;
 }

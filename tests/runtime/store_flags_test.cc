@@ -52,7 +52,7 @@ TEST_F(StoreFlagsTest, EveryFlagReachesItsOption) {
   FLAGS_spill_limit = "20G";
   FLAGS_spill_compression = "zstd";
   FLAGS_recovery = "keep";
-  FLAGS_eviction_policy = "lru";
+  FLAGS_eviction_policy = "sieve";
   FLAGS_high_watermark = 0.9;
   FLAGS_low_watermark = 0.5;
   FLAGS_wait_for_room_seconds = 1.5;
@@ -65,7 +65,7 @@ TEST_F(StoreFlagsTest, EveryFlagReachesItsOption) {
   EXPECT_EQ(options.spill_limit_bytes, 20 * kGiB);
   EXPECT_EQ(options.spill_compression, SpillCompression::kZstd);
   EXPECT_EQ(options.recovery, SpillRecovery::kKeep);
-  EXPECT_EQ(options.eviction_policy, "lru");
+  EXPECT_EQ(options.eviction_policy, "sieve");
   EXPECT_EQ(options.high_watermark, 0.9);
   EXPECT_EQ(options.low_watermark, 0.5);
   EXPECT_EQ(options.wait_for_room_max, absl::Milliseconds(1500));

@@ -375,6 +375,25 @@ TEST(RacesTest, RestoreFails) {
   EXPECT_TRUE(views[1].ok());
 }
 
+TEST(RacesTest, DiskCopyLostWhileClean) {
+  HeldStore held;
+  const std::string bytes = BytesOfSeed(100000, 31);
+  ObjectRef<std::string> ref = held.store->Put(bytes).value();
+  ASSERT_TRUE(held.store->Flush().ok());
+  ASSERT_EQ(held.State(ref.id()), "Clean");
+  EXPECT_TRUE(held.faults->ReportDamage(OnlyTicket(held.faults)));
+  EXPECT_EQ(held.State(ref.id()), "Hot");
+  EXPECT_EQ(held.records_on_disk(), 0u);
+  // It is written anew before its memory goes.
+  held.MakeCold(ref.id());
+  EXPECT_EQ(held.records_on_disk(), 1u);
+  // Without the bytes in memory the store needs the record, for what can still be said of it.
+  EXPECT_FALSE(held.faults->ReportDamage(OnlyTicket(held.faults)));
+  EXPECT_EQ(*ref.Get().value(), bytes);
+  ref = {};
+  ExpectEmpty(held);
+}
+
 TEST(RacesTest, ARecordThatTheSpillTierDoesNotKnowIsLostNotDeleted) {
   HeldStore held;
   auto ref = held.PutCold(BytesOfSeed(100000, 12));
