@@ -48,6 +48,8 @@ struct RocksDbBackendOptions {
   bool direct_io = true;
   // For tools: changes nothing, also while another process has the directory open. Write fails.
   bool read_only = false;
+  // With read_only: only while no other process has the directory open; it is then ours.
+  bool exclusive = false;
 
   // Sizes that suit a store of `memory_limit_bytes`; set the rest afterwards.
   static RocksDbBackendOptions ForMemoryLimit(uint64_t memory_limit_bytes);

@@ -52,7 +52,7 @@ absl::StatusOr<std::unique_ptr<SpillBackend>> RocksDbBackend::Open(
   absl::StatusOr<MemoryPlan> plan = PlanMemory(options);
   if (!plan.ok()) return plan.status();
   absl::StatusOr<std::unique_ptr<SpillDirectory>> acquired =
-      options.read_only ? SpillDirectory::OpenReadOnly(options.spill_directory)
+      options.read_only ? SpillDirectory::OpenReadOnly(options.spill_directory, options.exclusive)
                         : SpillDirectory::Acquire(options.spill_directory);
   if (!acquired.ok()) return acquired.status();
   std::unique_ptr<SpillDirectory> directory = *std::move(acquired);

@@ -44,6 +44,11 @@ class ReadmeTest(unittest.TestCase):
     self.assertGreater(len(flags), 5)
     self.assertEqual(dict(rows), flags)
 
+  def test_the_commands_are_those_that_exist(self):
+    rows = re.findall(r"^\| `spillway (\w+)` \| (.*) \|$", text(), re.MULTILINE)
+    shown = subprocess.run([SPILLWAY, "help"], capture_output=True, text=True, check=True).stdout
+    self.assertEqual(rows, re.findall(r"^  (\w+) +(.*)$", shown, re.MULTILINE))
+
   def test_commands_and_links_exist(self):
     for path in re.findall(r"\]\(([^)#:]+)\)", text()):
       self.assertTrue(os.path.exists(os.path.join(ROOT, path)), path)
