@@ -1,6 +1,28 @@
 #include "store/internal/entry.h"
 
+#ifdef SPILLWAY_BLOCK_POISON
+#include <array>
+
+#include "store/internal/memory/spin_lock.h"
+#endif
+
 namespace spillway::internal {
+
+#ifdef SPILLWAY_BLOCK_POISON
+namespace {
+
+SpinLock& PinLockOf(uint32_t slot) {
+  static auto* const locks = new std::array<SpinLock, 256>();
+  return (*locks)[slot % locks->size()];
+}
+
+}  // namespace
+
+PinGuard::PinGuard(const Entry* entry) ABSL_NO_THREAD_SAFETY_ANALYSIS : slot_(entry->slot) {
+  PinLockOf(slot_).Lock();
+}
+PinGuard::~PinGuard() ABSL_NO_THREAD_SAFETY_ANALYSIS { PinLockOf(slot_).Unlock(); }
+#endif
 
 const char* StateName(State state) {
   switch (state) {

@@ -204,7 +204,11 @@ void Spiller::ClaimLocked(const Evictor::Victim& victim, Batch& batch) {
   }
   if (StateOf(word) != State::kHot || (word & kSpilling) != 0) return;
   // Flag and pin at once: whoever reads the word subtracts the one by the other.
-  entry->word.fetch_add(kSpilling + kPinOne, std::memory_order_acquire);
+  {
+    const PinGuard guard(entry);
+    entry->word.fetch_add(kSpilling + kPinOne, std::memory_order_acquire);
+    UnpoisonBytes(entry);
+  }
   batch.victims.push_back(victim);
   batch.records.push_back(
       {victim.id, TypeOf(entry->type), absl::MakeConstSpan(BytesOf(entry), entry->size)});

@@ -187,6 +187,7 @@ uint64_t StoreCore::Transit(Entry* entry, State state, uint64_t set_flags, uint6
 
 void StoreCore::FreeBytes(Entry* entry, Aftermath* after) {
   if (!HasBytes(entry)) return;
+  UnpoisonBytes(entry);
   arena_->Free(BlockOffsetOf(entry), BlockBytesOf(entry));
   entry->place.store(kNoBytes, std::memory_order_relaxed);
   after->room_made = true;
@@ -282,6 +283,7 @@ void StoreCore::Unpin(Entry* entry) {
   Aftermath after;
   {
     MutexLock lock(&stripe.mutex);
+    const PinGuard guard(entry);
     uint64_t old = entry->word.load(std::memory_order_acquire);
     for (;;) {
       if (PinsOf(old) == 1) {
@@ -292,6 +294,7 @@ void StoreCore::Unpin(Entry* entry) {
           after.room_made = true;
         }
       }
+      if (PinsOf(old) == 1 && IsResident(old)) PoisonBytes(entry);
       // A flag that only asked to be told is answered; a dead entry keeps its.
       uint64_t next = old - kPinOne;
       if (PinsOf(old) == 1 && after.room_made && StateOf(old) != State::kDeleted &&

@@ -109,7 +109,9 @@ absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
       const uint64_t word = entry->word.load(std::memory_order_acquire);
       const State state = StateOf(word);
       if (IsResident(word)) {
+        const PinGuard guard(entry);
         entry->word.fetch_add(kPinOne, std::memory_order_acquire);
+        UnpoisonBytes(entry);
         if (!counted) CountHit(entry);
         return absl::OkStatus();
       }

@@ -227,7 +227,11 @@ absl::Status StoreCore::Seal(Entry* entry) {
     if (state == State::kBuilding || state == State::kPending) {
       published = true;
       // The builder's pin goes with the state: nobody drops the bytes before we give up the lock.
-      Transit(entry, State::kHot, 0, 0, kPinOne);
+      {
+        const PinGuard guard(entry);
+        PoisonBytes(entry);
+        Transit(entry, State::kHot, 0, 0, kPinOne);
+      }
       // Without a spill tier only droppable objects can ever leave.
       if (backend_ != nullptr || (word & kOnEvictDrop) != 0) evictor_->Insert(entry);
       if ((word & kExtras) != 0) {

@@ -239,9 +239,11 @@ bool StoreCore::Move(uint32_t slot) {
     arena_->Free(to, entry->size);
     return false;
   }
+  UnpoisonBytes(entry);
   std::memcpy(arena_->At(to), BytesOf(entry), entry->size);
   arena_->Free(BlockOffsetOf(entry), BlockBytesOf(entry));
   entry->place.store(PlaceOf(to), std::memory_order_relaxed);
+  PoisonBytes(entry);
   Transit(entry, state);
   counters_.Mine().Add(Counter::kMoves);
   return true;

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "glog/logging.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "spill/memory_backend.h"
@@ -329,6 +330,23 @@ TEST(ObjectStoreTest, EveryPolicyKeepsWhatItIsGiven) {
     }
     for (int i = 0; i < 3000; ++i) ASSERT_EQ(*refs[i].Get().value(), Bytes(20000, i)) << policy;
   }
+}
+
+TEST(ObjectStoreDeathTest, AViewThatOutlivesItsPinShowsUnderTheAddressSanitizer) {
+#ifndef SPILLWAY_ASAN
+  GTEST_SKIP() << "bytes without a pin are poisoned in builds with the address sanitizer";
+#else
+  auto store = OpenWithMemoryBackend(16 * kMiB);
+  ObjectRef<std::string> ref = store->Put(std::string(1000, 'x')).value();
+  auto view = std::make_unique<ObjectView<std::string>>(ref.Get().value());
+  ObjectView<std::string> other = ref.Get().value();
+  const char* byte = (**view).data() + 500;
+  view.reset();
+  EXPECT_EQ(*byte, 'x');  // the other view's pin keeps it
+  other = {};
+  EXPECT_DEATH(LOG(INFO) << *const_cast<const volatile char*>(byte), "use-after-poison");
+  EXPECT_EQ(ref.Read().value(), std::string(1000, 'x'));
+#endif
 }
 
 TEST(ObjectStoreTest, ZeroSizeAndManySmallObjects) {
