@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -24,6 +27,11 @@ DEFINE_string(
     "time. Empty: the store is memory only");
 DEFINE_string(spill_limit, "0",
               "Bytes that the spill directory may hold, such as 20G; 0 is no limit but the disk's");
+DEFINE_string(spill_compression, "none", "How objects are compressed on disk: none, lz4 or zstd");
+DEFINE_string(
+    recovery, "discard",
+    "What becomes of durable objects and names that an earlier process left in --spill_dir: "
+    "discard or keep. Only with keep the store takes durable objects itself");
 DEFINE_string(eviction_policy, "cost", "What leaves memory first: the name of an eviction policy");
 DEFINE_double(
     high_watermark, 0.80,
@@ -79,6 +87,36 @@ absl::Status ReadSpillTier(StoreOptions* options) {
   return absl::OkStatus();
 }
 
+// Sets *choice to what the flag's value stands for.
+template <typename Choice>
+absl::Status ReadChoice(absl::string_view flag, const std::string& value,
+                        const std::map<std::string, Choice>& choices, Choice* choice) {
+  const auto found = choices.find(value);
+  if (found == choices.end()) {
+    return FlagError(
+        flag, absl::StrCat("'", value, "' is none of ",
+                           absl::StrJoin(choices, ", ", [](std::string* out, const auto& known) {
+                             out->append(known.first);
+                           })));
+  }
+  *choice = found->second;
+  return absl::OkStatus();
+}
+
+absl::Status ReadSpillCompression(StoreOptions* options) {
+  return ReadChoice<SpillCompression>("spill_compression", FLAGS_spill_compression,
+                                      {{"none", SpillCompression::kNone},
+                                       {"lz4", SpillCompression::kLz4},
+                                       {"zstd", SpillCompression::kZstd}},
+                                      &options->spill_compression);
+}
+
+absl::Status ReadRecovery(StoreOptions* options) {
+  return ReadChoice<SpillRecovery>(
+      "recovery", FLAGS_recovery,
+      {{"discard", SpillRecovery::kDiscard}, {"keep", SpillRecovery::kKeep}}, &options->recovery);
+}
+
 absl::Status ReadEvictionPolicy(StoreOptions* options) {
   const std::vector<std::string_view> known = EvictionPolicyNames();
   const std::vector<std::string> names(known.begin(), known.end());
@@ -132,8 +170,8 @@ absl::Status ReadWaiting(StoreOptions* options) {
 absl::StatusOr<StoreOptions> StoreOptionsFromFlags(const std::string& default_spill_directory) {
   StoreOptions options;
   options.spill_directory = default_spill_directory;
-  for (const auto& read :
-       {ReadMemoryLimit, ReadSpillTier, ReadEvictionPolicy, ReadWatermarks, ReadWaiting}) {
+  for (const auto& read : {ReadMemoryLimit, ReadSpillTier, ReadSpillCompression, ReadRecovery,
+                           ReadEvictionPolicy, ReadWatermarks, ReadWaiting}) {
     absl::Status status = read(&options);
     if (!status.ok()) return status;
   }
@@ -146,9 +184,10 @@ absl::StatusOr<StoreOptions> StoreOptionsFromFlags(const std::string& default_sp
 }
 
 std::vector<std::string> StoreFlagNames() {
-  return {"memory_limit",   "spill_dir",     "spill_limit",           "eviction_policy",
-          "high_watermark", "low_watermark", "wait_for_room_seconds", "waiters_max",
-          "prefault",       "huge_pages"};
+  return {"memory_limit",      "spill_dir",     "spill_limit",
+          "spill_compression", "recovery",      "eviction_policy",
+          "high_watermark",    "low_watermark", "wait_for_room_seconds",
+          "waiters_max",       "prefault",      "huge_pages"};
 }
 
 }  // namespace spillway

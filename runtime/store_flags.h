@@ -20,6 +20,8 @@
 DECLARE_string(memory_limit);
 DECLARE_string(spill_dir);
 DECLARE_string(spill_limit);
+DECLARE_string(spill_compression);
+DECLARE_string(recovery);
 DECLARE_string(eviction_policy);
 DECLARE_double(high_watermark);
 DECLARE_double(low_watermark);

@@ -40,6 +40,12 @@ struct DurableChange {
   std::vector<Binding> bind = {};         // in place of what the name meant before
   std::vector<std::string> unbind = {};   // names that are not bound are ignored
   std::vector<SpillTicket> release = {};  // durable records that end; unknown tickets are ignored
+  // The durable records of these objects end, wherever they lie, and their names are unbound.
+  std::vector<uint64_t> end = {};
+  // These objects are kept by nobody but the process that uses them: if they have no name, their
+  // durable records end at the next open of the directory. Objects without one are ignored.
+  std::vector<uint64_t> retire = {};
+  std::vector<uint64_t> unretire = {};  // takes that back
 };
 
 class DurableState {
@@ -55,11 +61,15 @@ class DurableState {
   // The object that the name is bound to; NotFound.
   virtual absl::StatusOr<uint64_t> FindName(absl::string_view name) = 0;
 
-  // Calls `found` for each name that begins with `prefix`, in byte order, until it returns false.
-  // Names that are bound or unbound meanwhile may be missed. `found` must not call the backend.
+  // Calls `found` for each name that begins with `prefix` and comes after `after`, in byte order,
+  // until it returns false. Names that are bound or unbound meanwhile may be missed. `found` must
+  // not call the backend.
   virtual absl::Status ListNames(
-      absl::string_view prefix,
+      absl::string_view prefix, absl::string_view after,
       const std::function<bool(absl::string_view name, uint64_t object_id)>& found) = 0;
+
+  // All names that are bound to the object, in byte order.
+  virtual absl::StatusOr<std::vector<std::string>> NamesOf(uint64_t object_id) = 0;
 
   // The durable record of the object; NotFound.
   virtual absl::StatusOr<SpillScanEntry> FindObject(uint64_t object_id) = 0;

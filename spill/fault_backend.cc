@@ -213,11 +213,23 @@ void FaultBackend::Forget(SpillTicket ticket) {
   lost_.erase(ticket);
 }
 
+void FaultBackend::ForgetDurable(uint64_t object_id) {
+  std::vector<SpillTicket> tickets;
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& [ticket, record] : records_) {
+      if (record.object_id == object_id && record.durable) tickets.push_back(ticket);
+    }
+  }
+  for (SpillTicket ticket : tickets) Forget(ticket);
+}
+
 absl::Status FaultBackend::Commit(const DurableChange& change) {
   absl::Status status = Begin(Operation::kCommit);
   if (status.ok()) status = target_->durable_state()->Commit(change);
   if (status.ok()) {
     for (SpillTicket ticket : change.release) Forget(ticket);
+    for (uint64_t id : change.end) ForgetDurable(id);
   }
   Complete(Operation::kCommit);
   return status;

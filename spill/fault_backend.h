@@ -119,9 +119,12 @@ class FaultBackend final : public SpillBackend, public DurableState {
     return target_->durable_state()->FindName(name);
   }
   absl::Status ListNames(
-      absl::string_view prefix,
+      absl::string_view prefix, absl::string_view after,
       const std::function<bool(absl::string_view name, uint64_t object_id)>& found) override {
-    return target_->durable_state()->ListNames(prefix, found);
+    return target_->durable_state()->ListNames(prefix, after, found);
+  }
+  absl::StatusOr<std::vector<std::string>> NamesOf(uint64_t object_id) override {
+    return target_->durable_state()->NamesOf(object_id);
   }
   absl::StatusOr<SpillScanEntry> FindObject(uint64_t object_id) override {
     return target_->durable_state()->FindObject(object_id);
@@ -162,6 +165,7 @@ class FaultBackend final : public SpillBackend, public DurableState {
   absl::Status Admit(const SpillRecord& record) ABSL_LOCKS_EXCLUDED(mutex_);
   // The record is not held any more.
   void Forget(SpillTicket ticket) ABSL_LOCKS_EXCLUDED(mutex_);
+  void ForgetDurable(uint64_t object_id) ABSL_LOCKS_EXCLUDED(mutex_);
   void Harm(const SpillRead& read, absl::Status* status) ABSL_LOCKS_EXCLUDED(mutex_);
 
   const std::unique_ptr<SpillBackend> target_;

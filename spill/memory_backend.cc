@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -64,6 +65,12 @@ class MemoryBackend final : public SpillBackend, public DurableState {
     }
     for (const std::string& name : change.unbind) names_.erase(name);
     for (SpillTicket ticket : change.release) ReleaseLocked(ticket);
+    retired_.insert(change.retire.begin(), change.retire.end());
+    for (const uint64_t id : change.unretire) retired_.erase(id);
+    for (const uint64_t id : change.end) {
+      std::erase_if(names_, [&](const auto& binding) { return binding.second == id; });
+      while (const SpillTicket ticket = DurableTicketOf(id)) ReleaseLocked(ticket);
+    }
     return absl::OkStatus();
   }
 
@@ -76,7 +83,7 @@ class MemoryBackend final : public SpillBackend, public DurableState {
   }
 
   absl::Status ListNames(
-      absl::string_view prefix,
+      absl::string_view prefix, absl::string_view after,
       const std::function<bool(absl::string_view name, uint64_t object_id)>& found) override {
     std::map<std::string, uint64_t> names;
     {
@@ -86,17 +93,27 @@ class MemoryBackend final : public SpillBackend, public DurableState {
     }
     for (auto it = names.lower_bound(std::string(prefix));
          it != names.end() && absl::StartsWith(it->first, prefix); ++it) {
+      if (!after.empty() && it->first <= after) continue;
       if (!found(it->first, it->second)) break;
     }
     return absl::OkStatus();
   }
 
+  absl::StatusOr<std::vector<std::string>> NamesOf(uint64_t object_id) override {
+    MutexLock lock(&mutex_);
+    if (closed_) return absl::UnavailableError("the spill backend is closed");
+    std::vector<std::string> names;
+    for (const auto& [name, bound] : names_) {
+      if (bound == object_id) names.push_back(name);
+    }
+    return names;
+  }
+
   absl::StatusOr<SpillScanEntry> FindObject(uint64_t object_id) override {
     MutexLock lock(&mutex_);
     if (closed_) return absl::UnavailableError("the spill backend is closed");
-    for (auto it = records_.rbegin(); it != records_.rend(); ++it) {
-      if (it->second.object_id == object_id && it->second.durable) return ToScanEntry(*it);
-    }
+    const SpillTicket ticket = DurableTicketOf(object_id);
+    if (ticket != kNoTicket) return ToScanEntry(*records_.find(ticket));
     return absl::NotFoundError(absl::StrCat("durable object ", object_id, " is not there"));
   }
 
@@ -145,9 +162,18 @@ class MemoryBackend final : public SpillBackend, public DurableState {
     std::string payload;
   };
 
-  static SpillScanEntry ToScanEntry(const std::pair<const SpillTicket, Record>& entry) {
+  SpillScanEntry ToScanEntry(const std::pair<const SpillTicket, Record>& entry) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const Record& record = entry.second;
-    return {entry.first, record.object_id, record.type, record.payload.size(), record.durable};
+    return {entry.first,           record.object_id, record.type,
+            record.payload.size(), record.durable,   retired_.contains(record.object_id)};
+  }
+
+  SpillTicket DurableTicketOf(uint64_t object_id) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    for (auto it = records_.rbegin(); it != records_.rend(); ++it) {
+      if (it->second.object_id == object_id && it->second.durable) return it->first;
+    }
+    return kNoTicket;
   }
 
   void ReleaseLocked(SpillTicket ticket) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -156,6 +182,7 @@ class MemoryBackend final : public SpillBackend, public DurableState {
     usage_.live_bytes -= it->second.payload.size();
     usage_.held_bytes -= it->second.payload.size();
     --usage_.live_records;
+    if (it->second.durable) retired_.erase(it->second.object_id);
     records_.erase(it);
   }
 
@@ -177,6 +204,7 @@ class MemoryBackend final : public SpillBackend, public DurableState {
       if (!result.status.ok()) return result;
       names_[std::string(record.name)] = record.object_id;
     }
+    if (record.durable && record.retires != 0) retired_.insert(record.retires);
     if (record.durable && record.supersedes != kNoTicket) ReleaseLocked(record.supersedes);
     health_ = absl::OkStatus();
     result.ticket = next_ticket_++;
@@ -218,6 +246,7 @@ class MemoryBackend final : public SpillBackend, public DurableState {
   mutable Mutex mutex_;
   std::map<SpillTicket, Record> records_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, uint64_t> names_ ABSL_GUARDED_BY(mutex_);
+  std::set<uint64_t> retired_ ABSL_GUARDED_BY(mutex_);  // object ids
   SpillTicket next_ticket_ ABSL_GUARDED_BY(mutex_) = 1;
   uint64_t next_object_id_ ABSL_GUARDED_BY(mutex_) = 1;
   SpillUsage usage_ ABSL_GUARDED_BY(mutex_);

@@ -20,16 +20,9 @@
 
 #include "absl/status/statusor.h"
 #include "spill/spill_backend.h"
+#include "spill/spill_options.h"
 
 namespace spillway {
-
-enum class SpillCompression { kNone, kLz4, kZstd };
-
-// What becomes of the records of an earlier process.
-enum class SpillRecovery {
-  kDiscard,  // all are wiped, durable ones too
-  kKeep,     // durable ones are kept and found by Scan, the others are wiped
-};
 
 struct RocksDbBackendOptions {
   // Made if it is not there. Must be empty or a spill directory, and in use by nobody else.
@@ -55,6 +48,8 @@ struct RocksDbBackendOptions {
   bool direct_io = true;
   // For tools: changes nothing, also while another process has the directory open. Write fails.
   bool read_only = false;
+  // With read_only: only while no other process has the directory open; it is then ours.
+  bool exclusive = false;
 
   // Sizes that suit a store of `memory_limit_bytes`; set the rest afterwards.
   static RocksDbBackendOptions ForMemoryLimit(uint64_t memory_limit_bytes);

@@ -44,6 +44,7 @@ struct SpillRecord {
   // it meant before, and the durable record `supersedes` ends. See spill/durable_state.h.
   absl::string_view name = {};
   SpillTicket supersedes = kNoTicket;
+  uint64_t retires = 0;  // an object that is retired in the same change, as DurableChange says
 };
 
 // What came of one record of a batch: its ticket, or why there is none.
@@ -69,6 +70,7 @@ struct SpillScanEntry {
   ObjectType type;
   uint64_t payload_bytes = 0;
   bool durable = false;
+  bool retired = false;  // as DurableChange says
 };
 
 struct SpillUsage {

@@ -83,6 +83,14 @@ class AnyRef {
   // Tells the eviction policy what the caller knows. A hint holds until the next one.
   void Hint(PolicyHint hint) const;
 
+  // Makes the object durable, as PutOptions::durable does, and what it contains before it; an
+  // object whose last name was unbound is kept again. On disk, synced, when it returns OK. Waits
+  // for the value of a pending object, and restores a cold one. InvalidArgument: the ref is empty.
+  // FailedPrecondition: the store keeps nothing durable. ResourceExhausted: no space on disk before
+  // StoreOptions::wait_for_room_max has passed, or no room in memory; the message says which.
+  // Internal: it cannot be written at present. Else as ObjectRef<T>::Get.
+  absl::Status Persist() const;
+
   // The bytes as they are stored, pinned. Errors as ObjectRef<T>::Get.
   absl::StatusOr<RawView> GetRaw() const;
   absl::StatusOr<RawView> GetRaw(const GetOptions& options) const;
@@ -116,6 +124,7 @@ class ObjectRef {
   bool ready() const { return any_.ready(); }
   void OnReady(std::function<void()> callback) const { any_.OnReady(std::move(callback)); }
   void Hint(PolicyHint hint) const { any_.Hint(hint); }
+  absl::Status Persist() const { return any_.Persist(); }
 
   const AnyRef& any() const { return any_; }
 

@@ -80,6 +80,64 @@ absl::StatusOr<RawView> ObjectStore::GetRaw(ObjectId id, const GetOptions& optio
   return ref->GetRaw(options);
 }
 
+void ObjectStore::GetAsync(const AnyRef& ref,
+                           std::function<void(absl::StatusOr<RawView> view)> callback,
+                           const GetOptions& options) const {
+  Entry* entry = HandleAccess::EntryOf(ref);
+  const auto view_of = [options](Entry* pinned) {
+    return HandleAccess::MakeView<RawView>(pinned, internal::LabelOf(pinned, options));
+  };
+  if (internal::TryPinBytes(entry) != nullptr) return callback(view_of(entry));
+  if (entry == nullptr) return callback(absl::InvalidArgumentError("get of an empty ref"));
+  core_->GetAsync(
+      entry, options,
+      [callback = std::move(callback), view_of](const absl::Status& status, Entry* pinned) {
+        if (!status.ok()) return callback(status);
+        callback(view_of(pinned));
+      });
+}
+
+size_t ObjectStore::Prefetch(absl::Span<const AnyRef> refs) const {
+  std::vector<Entry*> entries;
+  entries.reserve(refs.size());
+  for (const AnyRef& ref : refs) entries.push_back(HandleAccess::EntryOf(ref));
+  return core_->Prefetch(entries);
+}
+
+absl::StatusOr<AnyRef> ObjectStore::Find(absl::string_view name) const {
+  absl::StatusOr<Entry*> entry = core_->FindByName(name);
+  if (!entry.ok()) return entry.status();
+  return HandleAccess::MakeRef<AnyRef>(*entry);
+}
+
+absl::Status ObjectStore::Bind(absl::string_view name, const AnyRef& ref, bool replace) {
+  Entry* entry = HandleAccess::EntryOf(ref);
+  if (entry == nullptr) return absl::InvalidArgumentError("an empty ref cannot have a name");
+  if (internal::SlabOf(entry).core != core_) {
+    return absl::InvalidArgumentError("an object of another store cannot have a name here");
+  }
+  return core_->Bind(entry, name, replace);
+}
+
+absl::Status ObjectStore::Unbind(absl::string_view name) { return core_->Unbind(name); }
+
+absl::StatusOr<std::vector<NamedObject>> ObjectStore::ListNames(absl::string_view prefix,
+                                                                absl::string_view after,
+                                                                size_t count) const {
+  if (count > kNamesPerPageMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a page of ", count, " names is more than ", kNamesPerPageMax));
+  }
+  std::vector<NamedObject> names;
+  absl::Status status = core_->ListNames(prefix, after, [&](absl::string_view name, uint64_t id) {
+    if (names.size() == count) return false;
+    names.push_back({std::string(name), {id}});
+    return true;
+  });
+  if (!status.ok()) return status;
+  return names;
+}
+
 bool ObjectStore::Exists(ObjectId id) const { return Metadata(id).ok(); }
 
 absl::StatusOr<ObjectMetadata> ObjectStore::Metadata(ObjectId id) const {
@@ -101,6 +159,12 @@ absl::StatusOr<ObjectMetadata> ObjectStore::Metadata(ObjectId id) const {
   metadata.last_access = core_->TimeOf(entry->accessed_ds.load(std::memory_order_relaxed));
   metadata.refs = internal::RefsOf(word) - 1;  // less the one held here
   metadata.pins = internal::HolderPinsOf(word);
+  if ((word & internal::kDurable) != 0) {
+    metadata.durable = (word & internal::kRetired) == 0;
+    absl::StatusOr<std::vector<std::string>> names = core_->NamesOf(id.value);
+    if (!names.ok()) return names.status();
+    metadata.names = *std::move(names);
+  }
   return metadata;
 }
 
@@ -171,6 +235,7 @@ std::vector<ObjectHolders> ObjectStore::Holders(size_t count) const {
         holders.refs = internal::RefsOf(word);
         holders.container_refs = contained;
         holders.pins = internal::PinsOf(word) - ((word & internal::kSpilling) != 0 ? 1 : 0);
+        holders.durable = (word & (internal::kDurable | internal::kRetired)) == internal::kDurable;
         if (extras != nullptr) {
           holders.kept = extras->kept;
           holders.explicit_pins = extras->explicit_pins;
@@ -187,6 +252,11 @@ std::vector<ObjectHolders> ObjectStore::Holders(size_t count) const {
         std::push_heap(largest.begin(), largest.end(), larger);
       });
   std::sort_heap(largest.begin(), largest.end(), larger);
+  for (ObjectHolders& holders : largest) {
+    if (!holders.durable) continue;
+    absl::StatusOr<std::vector<std::string>> names = core_->NamesOf(holders.id.value);
+    if (names.ok()) holders.names = *std::move(names);
+  }
   return largest;
 }
 

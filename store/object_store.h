@@ -16,13 +16,17 @@
 #ifndef SPILLWAY_STORE_OBJECT_STORE_H_
 #define SPILLWAY_STORE_OBJECT_STORE_H_
 
+#include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "serialization/codec.h"
@@ -51,6 +55,15 @@ struct ObjectMetadata {
   absl::Time last_access;  // as coarse as a second
   uint32_t refs = 0;       // the program's and the store's own
   uint32_t pins = 0;       // by views and by Pin
+  // Found again after a restart: until Delete, or until its last name is unbound.
+  bool durable = false;
+  std::vector<std::string> names;  // in byte order
+};
+
+// A name, and the object that it is bound to.
+struct NamedObject {
+  std::string name;
+  ObjectId id;
 };
 
 // An object under construction: writable memory inside the store. Seal publishes it; dropping the
@@ -83,6 +96,8 @@ struct ObjectHolders {
   uint32_t refs = 0;                // all of them: the program's, containers' and the store's own
   uint32_t container_refs = 0;      // by objects that contain it
   bool kept = false;                // by PutOptions.keep
+  bool durable = false;             // on disk it stays without any of these
+  std::vector<std::string> names;   // in byte order
   uint32_t pins = 0;                // by views, builders and promises
   uint32_t explicit_pins = 0;       // by Pin
   std::vector<std::string> labels;  // of views that were given one
@@ -108,7 +123,9 @@ class ObjectStore {
   // Copies `value` into the store, encoded as a StoredType<V> (a string_view becomes a std::string,
   // a span a std::vector). Waits for room, never for I/O of its own. ResourceExhausted: no room
   // before the deadline, or larger than max_object_bytes; the message says which and what holds the
-  // memory. InvalidArgument: the codec cannot encode the value. Unavailable: closed.
+  // memory. InvalidArgument: the codec cannot encode the value, or the options cannot be.
+  // AlreadyExists: the name is bound. Unavailable: closed. A put that is to be durable has the
+  // errors of AnyRef::Persist besides.
   template <typename V>
   absl::StatusOr<ObjectRef<StoredType<V>>> Put(const V& value, const PutOptions& options = {});
 
@@ -157,6 +174,52 @@ class ObjectStore {
   std::vector<absl::StatusOr<ObjectView<T>>> GetMany(absl::Span<const ObjectRef<T>> refs,
                                                      const GetOptions& options = {}) const;
 
+  // Get, without a wait: calls back with the view, or with the error that Get has. At once, on this
+  // thread, if the bytes are in memory; else on one of two threads that the store has for it, from
+  // where the callback may use the store but should not block for long: gets behind it wait. An
+  // object that is pending is waited for by nobody's thread. ResourceExhausted, at once, if
+  // StoreOptions::async_gets_max wait already; Unavailable when the store is closed. The store
+  // keeps the object, and the callback, until it was called.
+  template <typename T>
+  void GetAsync(
+      const ObjectRef<T>& ref,
+      std::type_identity_t<std::function<void(absl::StatusOr<ObjectView<T>> view)>> callback,
+      const GetOptions& options = {}) const;
+  void GetAsync(const AnyRef& ref, std::function<void(absl::StatusOr<RawView> view)> callback,
+                const GetOptions& options = {}) const;
+
+  // Begins to restore those of the objects that are cold, in the order in which they lie on disk,
+  // and does not wait for it. A hint: objects for which there is no room are left out, and so are
+  // those beyond a quarter of the memory limit under way. Returns how many it took on.
+  template <typename T>
+  size_t Prefetch(absl::Span<const ObjectRef<T>> refs) const;
+  size_t Prefetch(absl::Span<const AnyRef> refs) const;
+
+  // The object that the name is bound to, by this process or an earlier one; its bytes are not read
+  // yet. While the name changes over from one object to another, one of the two. NotFound;
+  // InvalidArgument: no name; FailedPrecondition names both types if it is no T, or says that the
+  // store has no names.
+  template <typename T>
+  absl::StatusOr<ObjectRef<T>> Find(absl::string_view name) const;
+  absl::StatusOr<AnyRef> Find(absl::string_view name) const;
+
+  // Makes the object durable and binds the name to it, as one change, synced. AlreadyExists if the
+  // name is bound to another object, unless `replace`. An object may have many names. Errors as
+  // AnyRef::Persist; InvalidArgument: no name, or an empty ref.
+  absl::Status Bind(absl::string_view name, const AnyRef& ref, bool replace = false);
+
+  // Takes the name away, synced. An object without a name is deleted with its last ref, or at the
+  // next open if there is one now, unless Persist keeps it. NotFound; otherwise as Bind.
+  absl::Status Unbind(absl::string_view name);
+
+  // The names that begin with `prefix` and come after `after`, in byte order, `count` at most: the
+  // next page begins after the last name of this one. InvalidArgument if `count` is larger than
+  // kNamesPerPageMax.
+  static constexpr size_t kNamesPerPageMax = 10000;
+  absl::StatusOr<std::vector<NamedObject>> ListNames(absl::string_view prefix = "",
+                                                     absl::string_view after = "",
+                                                     size_t count = 1000) const;
+
   bool Exists(ObjectId id) const;
   absl::StatusOr<ObjectMetadata> Metadata(ObjectId id) const;
 
@@ -166,8 +229,9 @@ class ObjectStore {
   // FailedPrecondition without a Pin before; NotFound.
   absl::Status Unpin(ObjectId id);
 
-  // Deletes the object whoever refers to it: refs then answer NotFound, live views stay valid.
-  // NotFound.
+  // Deletes the object whoever refers to it: refs then answer NotFound, live views stay valid, its
+  // names go. A durable object is gone for good when this returns OK; after another error of the
+  // spill tier it can be found, and deleted, again. NotFound.
   absl::Status Delete(ObjectId id);
 
   // Writes everything that is not on disk to the spill tier and waits for it. The first error met.

@@ -14,6 +14,8 @@ absl::StatusOr<std::unique_ptr<ObjectStore>> OpenStore(const StoreOptions& optio
       RocksDbBackendOptions::ForMemoryLimit(options.memory_limit_bytes);
   backend_options.spill_directory = options.spill_directory;
   backend_options.spill_limit_bytes = options.spill_limit_bytes;
+  backend_options.recovery = options.recovery;
+  backend_options.compression = options.spill_compression;
   absl::StatusOr<std::unique_ptr<SpillBackend>> backend = OpenRocksDbBackend(backend_options);
   if (!backend.ok()) return backend.status();
   return ObjectStore::Open(options, *std::move(backend));

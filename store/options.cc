@@ -41,6 +41,14 @@ absl::Status ValidateStoreOptions(const StoreOptions& options) {
   if (options.waiters_max == 0) {
     return absl::InvalidArgumentError("waiters_max is 0: it must be positive");
   }
+  if (options.async_gets_max == 0) {
+    return absl::InvalidArgumentError("async_gets_max is 0: it must be positive");
+  }
+  if (options.wait_for_change_max < absl::ZeroDuration()) {
+    return absl::InvalidArgumentError(
+        absl::StrFormat("wait_for_change_max is %s: it must not be negative",
+                        absl::FormatDuration(options.wait_for_change_max)));
+  }
   if (options.spill_directory.empty() && options.spill_limit_bytes != 0) {
     return absl::InvalidArgumentError(absl::StrFormat(
         "spill_limit_bytes is %d, but spill_directory is empty", options.spill_limit_bytes));

@@ -3,12 +3,15 @@
 #define SPILLWAY_STORE_OPTIONS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "spill/spill_options.h"
 
 namespace spillway {
 
@@ -32,6 +35,10 @@ struct StoreOptions {
   std::string spill_directory;
   // Bytes that the spill directory may hold; 0 is no limit but the disk's.
   uint64_t spill_limit_bytes = 0;
+  // What becomes of the durable objects and names that earlier processes left there. With kDiscard
+  // the store takes none itself.
+  SpillRecovery recovery = SpillRecovery::kDiscard;
+  SpillCompression spill_compression = SpillCompression::kNone;
 
   // The policy that chooses what leaves memory; see EvictionPolicyNames().
   std::string eviction_policy = "cost";
@@ -46,6 +53,13 @@ struct StoreOptions {
   absl::Duration wait_for_room_max = absl::Seconds(10);
   // Puts and restores that may wait for room at once; one more is refused at once.
   uint32_t waiters_max = 65536;
+
+  // Asynchronous gets that may wait for room, disk or a value at once; one more is refused at once.
+  uint32_t async_gets_max = 16384;
+
+  // How long a durable change of a name or an object waits for others of the same one before it
+  // gives up with DeadlineExceeded.
+  absl::Duration wait_for_change_max = absl::Seconds(60);
 
   // Touch all payload memory when the store opens, so that no later put pays for fresh pages.
   bool prefault = false;
@@ -73,8 +87,25 @@ struct PutOptions {
   bool keep = false;
   // Objects that this one refers to: they live at least as long as it does.
   absl::Span<const AnyRef> contains;
+  // The object is on disk, synced, when the put returns OK, and is found again after a restart or a
+  // crash, with or without a ref: until Delete, or until the last of its names is unbound and the
+  // last ref gone. What it contains is made durable first. Needs StoreOptions::recovery kKeep.
+  bool durable = false;
+  // The object is durable and found by ObjectStore::Find under this name of 1 to 1024 bytes without
+  // a NUL. AlreadyExists if the name is bound already, unless `replace`: then it changes over to
+  // the new object as a whole, also for who looks after a crash. Must live until the put returns,
+  // or Create and MakePending do.
+  std::optional<absl::string_view> name;
+  bool replace = false;
   // Waiting for room ends after this long; negative means StoreOptions::wait_for_room_max.
   absl::Duration wait_for_room_max = -absl::Seconds(1);
+
+  // Whether the object is nothing but its bytes.
+  bool is_plain() const {
+    return (static_cast<int>(keep) | static_cast<int>(!contains.empty()) |
+            static_cast<int>(durable) | static_cast<int>(name.has_value()) |
+            static_cast<int>(replace)) == 0;
+  }
 };
 
 // What the caller knows of an object's future, for the eviction policy.
@@ -89,6 +120,10 @@ struct GetOptions {
   absl::Duration wait_for_room_max = -absl::Seconds(1);
   // Waiting for the value of a pending object ends after this long, with DeadlineExceeded.
   absl::Duration wait_for_value_max = absl::InfiniteDuration();
+  // False: a cold object is read into memory that is given back with the view, and stays cold. It
+  // takes free memory and what is on its way out; hot objects leave for it only if there is
+  // neither. An object that is in memory is read as ever.
+  bool promote = true;
   // Who holds the view, for Holders(). Must outlive it: a literal, as a rule.
   const char* label = nullptr;
 };

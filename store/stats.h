@@ -49,6 +49,8 @@ struct StoreStats {
   uint64_t misses_cold = 0;     // to restore the object
   uint64_t misses_joined = 0;   // for another get's restore
   uint64_t misses_pending = 0;  // for a value that was still to come
+  uint64_t misses_passing = 0;  // to read a copy, by GetOptions::promote = false
+  uint64_t passing_bytes = 0;   // of such copies
   uint64_t restores = 0, restored_bytes = 0;
   uint64_t spills = 0, spilled_bytes = 0;
   uint64_t dropped_clean = 0, dropped_clean_bytes = 0;  // left memory without I/O

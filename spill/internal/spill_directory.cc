@@ -193,15 +193,17 @@ std::string DescribeHolder(int lock_fd) {
   return absl::StrCat("process ", pid, " (", absl::StripSuffix(*name, "\n"), ")");
 }
 
-absl::StatusOr<int> LockOwnerFile(const std::string& directory) {
+absl::StatusOr<int> LockOwnerFile(const std::string& directory, bool may_write = true) {
   const std::string path = absl::StrCat(directory, "/", kOwnerName);
-  FileDescriptor file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const int access = may_write ? O_RDWR | O_CREAT : O_RDONLY;
+  FileDescriptor file(open(path.c_str(), access | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (file.get() < 0) return ErrnoError("cannot write to the spill directory:", path);
   if (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return ErrnoError("cannot lock", path);
     return absl::FailedPreconditionError(absl::StrCat(
         "the spill directory ", directory, " is in use by ", DescribeHolder(file.get())));
   }
+  if (!may_write) return file.release();
   const std::string pid = absl::StrCat(getpid(), "\n");
   if (ftruncate(file.get(), 0) != 0 ||
       pwrite(file.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
@@ -248,13 +250,19 @@ absl::StatusOr<std::unique_ptr<SpillDirectory>> SpillDirectory::Acquire(const st
 }
 
 absl::StatusOr<std::unique_ptr<SpillDirectory>> SpillDirectory::OpenReadOnly(
-    const std::string& path) {
+    const std::string& path, bool exclusive) {
   absl::Status status = CheckMarker(path);
   if (absl::IsNotFound(status)) {
     return absl::NotFoundError(absl::StrCat(path, " is not a spill directory"));
   }
   if (!status.ok()) return status;
-  return std::unique_ptr<SpillDirectory>(new SpillDirectory(path, -1));
+  if (!exclusive) return std::unique_ptr<SpillDirectory>(new SpillDirectory(path, -1));
+  // Whoever may not write there can still hold it, and is then not named to others.
+  const std::string owner = absl::StrCat(path, "/", kOwnerName);
+  const bool may_write = access(owner.c_str(), W_OK) == 0 || access(owner.c_str(), F_OK) != 0;
+  absl::StatusOr<int> lock_fd = LockOwnerFile(path, may_write);
+  if (!lock_fd.ok()) return lock_fd.status();
+  return std::unique_ptr<SpillDirectory>(new SpillDirectory(path, *lock_fd));
 }
 
 SpillDirectory::~SpillDirectory() {

@@ -30,9 +30,11 @@ class SpillDirectory {
   // format or not a directory; PermissionDenied and others if it cannot be written.
   static absl::StatusOr<std::unique_ptr<SpillDirectory>> Acquire(const std::string& path);
 
-  // For tools that look while another process may be working: takes no lock, changes nothing.
-  // NotFound if there is no spill directory.
-  static absl::StatusOr<std::unique_ptr<SpillDirectory>> OpenReadOnly(const std::string& path);
+  // For tools that look: changes nothing but who holds it. NotFound if there is no spill directory.
+  // If `exclusive`, FailedPrecondition if it is in use (names the process), and nobody else can
+  // take it meanwhile; otherwise another process may be working.
+  static absl::StatusOr<std::unique_ptr<SpillDirectory>> OpenReadOnly(const std::string& path,
+                                                                      bool exclusive = false);
 
   // Gives the directory up.
   ~SpillDirectory();
@@ -69,7 +71,7 @@ class SpillDirectory {
   absl::Status WriteCounters(const Counters& counters) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::string path_;
-  const int lock_fd_;  // -1 when read-only
+  const int lock_fd_;  // -1 for none
 
   Mutex mutex_;
   Counters counters_ ABSL_GUARDED_BY(mutex_);

@@ -99,16 +99,21 @@ absl::Status RocksDbBackend::CommitEntries(absl::Span<const SpillRecord> records
   for (size_t i = 0; i < indexes.size(); ++i) {
     const SpillRecord& record = records[indexes[i]];
     PutDurable(entries[i], &update);
-    if (!record.name.empty()) PutName(record.name, record.object_id, &update);
+    if (!record.name.empty()) {
+      PutName(database_.get(), record.name, record.object_id, &update);
+    }
+    if (record.retires != 0) PutRetired(record.retires, &update);
     if (record.supersedes != kNoTicket) superseded.push_back(record.supersedes);
   }
   return CommitUpdate(&update, superseded);
 }
 
 absl::Status RocksDbBackend::CommitUpdate(rocksdb::WriteBatch* update,
-                                          absl::Span<const SpillTicket> release) {
+                                          absl::Span<const SpillTicket> release,
+                                          absl::Span<const uint64_t> end) {
   const SharedGate::Shared shared(&relocation_gate_);
   std::vector<SpillTicket> tickets(release.begin(), release.end());
+  if (absl::Status status = EndObjects(end, update, &tickets); !status.ok()) return status;
   if (!tickets.empty()) {
     // A copy that the store has not yet heard of goes too.
     MutexLock lock(&mutex_);
@@ -129,6 +134,24 @@ absl::Status RocksDbBackend::CommitUpdate(rocksdb::WriteBatch* update,
     nothing_to_move_ = false;
   }
   if (HasReclaimWork()) reclaim_wanted_.Signal();
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbBackend::EndObjects(absl::Span<const uint64_t> object_ids,
+                                        rocksdb::WriteBatch* update,
+                                        std::vector<SpillTicket>* tickets) {
+  for (const uint64_t id : object_ids) {
+    const absl::StatusOr<std::vector<std::string>> names = FindNamesOf(database_.get(), id);
+    if (!names.ok()) return names.status();
+    for (const std::string& name : *names) DeleteName(database_.get(), name, update);
+    DeleteRetired(id, update);
+    const absl::StatusOr<SpillTicket> ticket = FindDurableTicket(database_.get(), id);
+    if (absl::IsNotFound(ticket.status())) continue;
+    if (!ticket.ok()) return ticket.status();
+    if (std::find(tickets->begin(), tickets->end(), *ticket) == tickets->end()) {
+      tickets->push_back(*ticket);
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -204,14 +227,16 @@ absl::Status RocksDbBackend::Commit(const DurableChange& change) {
   for (const DurableChange::Binding& binding : change.bind) {
     absl::Status status = CheckName(binding.name);
     if (!status.ok()) return status;
-    PutName(binding.name, binding.object_id, &update);
+    PutName(database_.get(), binding.name, binding.object_id, &update);
   }
   for (const std::string& name : change.unbind) {
     absl::Status status = CheckName(name);
     if (!status.ok()) return status;
-    DeleteName(name, &update);
+    DeleteName(database_.get(), name, &update);
   }
-  return CommitUpdate(&update, change.release);
+  for (const uint64_t id : change.retire) PutRetired(id, &update);
+  for (const uint64_t id : change.unretire) DeleteRetired(id, &update);
+  return CommitUpdate(&update, change.release, change.end);
 }
 
 absl::StatusOr<uint64_t> RocksDbBackend::FindName(absl::string_view name) {
@@ -221,11 +246,17 @@ absl::StatusOr<uint64_t> RocksDbBackend::FindName(absl::string_view name) {
 }
 
 absl::Status RocksDbBackend::ListNames(
-    absl::string_view prefix,
+    absl::string_view prefix, absl::string_view after,
     const std::function<bool(absl::string_view name, uint64_t object_id)>& found) {
   Operation operation(this);
   if (!operation.admitted()) return absl::UnavailableError("the spill backend is closed");
-  return ForEachName(database_.get(), prefix, found);
+  return ForEachName(database_.get(), prefix, after, found);
+}
+
+absl::StatusOr<std::vector<std::string>> RocksDbBackend::NamesOf(uint64_t object_id) {
+  Operation operation(this);
+  if (!operation.admitted()) return absl::UnavailableError("the spill backend is closed");
+  return FindNamesOf(database_.get(), object_id);
 }
 
 absl::StatusOr<SpillScanEntry> RocksDbBackend::FindObject(uint64_t object_id) {
@@ -244,19 +275,28 @@ absl::StatusOr<SpillScanEntry> RocksDbBackend::FindObject(uint64_t object_id) {
   std::string storage;
   absl::StatusOr<DurableEntry> entry = FindDurable(database_.get(), *ticket, &storage);
   if (!entry.ok()) return entry.status();
-  return ToScanEntry(*entry);
+  const absl::StatusOr<bool> retired = IsRetired(database_.get(), object_id);
+  if (!retired.ok()) return retired.status();
+  SpillScanEntry scanned = ToScanEntry(*entry);
+  scanned.retired = *retired;
+  return scanned;
 }
 
 absl::Status RocksDbBackend::Scan(const std::function<void(const SpillScanEntry&)>& found) {
   Operation operation(this);
   if (!operation.admitted()) return absl::UnavailableError("the spill backend is closed");
+  absl::flat_hash_set<uint64_t> retired;
+  absl::Status status = ForEachRetired(database_.get(), [&](uint64_t id) { retired.insert(id); });
+  if (!status.ok()) return status;
   const auto found_entry = [&](const DurableEntry& entry) {
     {
       MutexLock lock(&mutex_);
       if (releases_queued_.contains(entry.ticket)) return;
       // One whose file is missing is listed: whoever asks for it shall hear that it is lost.
     }
-    found(ToScanEntry(entry));
+    SpillScanEntry scanned = ToScanEntry(entry);
+    scanned.retired = retired.contains(scanned.object_id);
+    found(scanned);
   };
   // Of what was lost was told at open.
   return ForEachDurable(database_.get(), found_entry, [](SpillTicket, SpillTicket) {});

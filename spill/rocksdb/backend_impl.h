@@ -63,8 +63,9 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   absl::Status Commit(const DurableChange& change) override;
   absl::StatusOr<uint64_t> FindName(absl::string_view name) override;
   absl::Status ListNames(
-      absl::string_view prefix,
+      absl::string_view prefix, absl::string_view after,
       const std::function<bool(absl::string_view name, uint64_t object_id)>& found) override;
+  absl::StatusOr<std::vector<std::string>> NamesOf(uint64_t object_id) override;
   absl::StatusOr<SpillScanEntry> FindObject(uint64_t object_id) override;
 
  private:
@@ -132,6 +133,8 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
 
   // --- Open (backend_open.cc)
   absl::Status RecoverDurable();
+  // Ends the objects that an earlier process retired.
+  absl::Status EndRetired();
 
   // --- Write (backend_write.cc)
   void WriteBatch(absl::Span<const SpillRecord> records, absl::Span<const size_t> indexes,
@@ -181,8 +184,13 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
   absl::Status CommitEntries(absl::Span<const SpillRecord> records,
                              absl::Span<const size_t> indexes,
                              absl::Span<const DurableEntry> entries);
-  // Commits the update and the end of the records; they are released in memory when it is on disk.
-  absl::Status CommitUpdate(rocksdb::WriteBatch* update, absl::Span<const SpillTicket> release);
+  // Commits the update and the end of the records, and of those of the objects `end`; they are
+  // released in memory when it is on disk.
+  absl::Status CommitUpdate(rocksdb::WriteBatch* update, absl::Span<const SpillTicket> release,
+                            absl::Span<const uint64_t> end = {});
+  // Adds the end of the objects' names to the update, and of their records to the tickets.
+  absl::Status EndObjects(absl::Span<const uint64_t> object_ids, rocksdb::WriteBatch* update,
+                          std::vector<SpillTicket>* tickets);
   std::vector<uint64_t> InlineBytesOf(absl::Span<const SpillTicket> tickets);
   void NoteInlineReleased(uint64_t disk_bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // The record is dead to everybody; the reclaim thread takes it out of the index.

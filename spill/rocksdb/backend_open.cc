@@ -20,6 +20,9 @@ namespace {
 // Tickets are reserved on disk in blocks so large that one lasts longer than any process.
 constexpr uint64_t kTicketsPerOpen = uint64_t{1} << 40;
 
+// Retired objects that end with one commit.
+constexpr size_t kEndedTogether = 1024;
+
 ChunkCompression ToChunkCompression(SpillCompression compression) {
   switch (compression) {
     case SpillCompression::kNone:
@@ -49,7 +52,7 @@ absl::StatusOr<std::unique_ptr<SpillBackend>> RocksDbBackend::Open(
   absl::StatusOr<MemoryPlan> plan = PlanMemory(options);
   if (!plan.ok()) return plan.status();
   absl::StatusOr<std::unique_ptr<SpillDirectory>> acquired =
-      options.read_only ? SpillDirectory::OpenReadOnly(options.spill_directory)
+      options.read_only ? SpillDirectory::OpenReadOnly(options.spill_directory, options.exclusive)
                         : SpillDirectory::Acquire(options.spill_directory);
   if (!acquired.ok()) return acquired.status();
   std::unique_ptr<SpillDirectory> directory = *std::move(acquired);
@@ -82,6 +85,7 @@ absl::StatusOr<std::unique_ptr<SpillBackend>> RocksDbBackend::Open(
   auto backend = std::unique_ptr<RocksDbBackend>(
       new RocksDbBackend(options, *plan, std::move(directory), *std::move(database), first_ticket));
   absl::Status status = backend->RecoverDurable();
+  if (status.ok() && !options.read_only) status = backend->EndRetired();
   if (!status.ok()) return status;
   if (!options.read_only) {
     backend->reclaim_thread_ = std::thread([raw = backend.get()] { raw->ReclaimMain(); });
@@ -176,6 +180,25 @@ absl::Status RocksDbBackend::RecoverDurable() {
   inline_usage_ = inline_usage;
   held_bytes_peak_ = HeldBytes();
   return absl::OkStatus();
+}
+
+absl::Status RocksDbBackend::EndRetired() {
+  std::vector<uint64_t> retired;
+  absl::Status status =
+      ForEachRetired(database_.get(), [&](uint64_t id) { retired.push_back(id); });
+  for (size_t begin = 0; begin < retired.size() && status.ok(); begin += kEndedTogether) {
+    rocksdb::WriteBatch update;
+    std::vector<uint64_t> ended;
+    for (size_t i = begin; i < std::min(begin + kEndedTogether, retired.size()); ++i) {
+      const absl::StatusOr<std::vector<std::string>> names =
+          FindNamesOf(database_.get(), retired[i]);
+      if (!names.ok()) return names.status();
+      if (names->empty()) ended.push_back(retired[i]);
+      DeleteRetired(retired[i], &update);  // one with a name is kept again
+    }
+    status = CommitUpdate(&update, {}, ended);
+  }
+  return status;
 }
 
 RocksDbBackend::Operation::Operation(RocksDbBackend* backend) : backend_(backend) {

@@ -1,5 +1,6 @@
 #include "spill/rocksdb/durable_index.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -12,6 +13,8 @@ namespace {
 constexpr char kRecordPrefix = 'o';
 constexpr char kObjectPrefix = 'i';
 constexpr char kNamePrefix = 'n';
+constexpr char kNameOfPrefix = 'm';
+constexpr char kRetiredPrefix = 'e';
 constexpr size_t kNumberBytes = 8;
 constexpr size_t kKeyBytes = 1 + kNumberBytes;
 
@@ -47,6 +50,10 @@ uint64_t NumberOfKey(absl::string_view key) {
 
 std::string NameKey(absl::string_view name) {
   return absl::StrCat(absl::string_view(&kNamePrefix, 1), name);
+}
+
+std::string NameOfKey(uint64_t object_id, absl::string_view name) {
+  return absl::StrCat(NumberKey(kNameOfPrefix, object_id), name);
 }
 
 std::string NumberValue(uint64_t number) {
@@ -100,17 +107,51 @@ void DeleteDurable(SpillDatabase* database, SpillTicket ticket, rocksdb::WriteBa
   if (entry.ok()) {
     const uint64_t id = entry->header.object_id;
     const absl::StatusOr<SpillTicket> current = FindDurableTicket(database, id);
-    if (current.ok() && *current == ticket) update->Delete(NumberKey(kObjectPrefix, id));
+    if (current.ok() && *current == ticket) {
+      update->Delete(NumberKey(kObjectPrefix, id));
+      DeleteRetired(id, update);
+    }
   }
   update->Delete(NumberKey(kRecordPrefix, ticket));
 }
 
-void PutName(absl::string_view name, uint64_t object_id, rocksdb::WriteBatch* update) {
+void PutName(SpillDatabase* database, absl::string_view name, uint64_t object_id,
+             rocksdb::WriteBatch* update) {
+  DeleteName(database, name, update);
   update->Put(NameKey(name), NumberValue(object_id));
+  update->Put(NameOfKey(object_id, name), rocksdb::Slice());
 }
 
-void DeleteName(absl::string_view name, rocksdb::WriteBatch* update) {
+void DeleteName(SpillDatabase* database, absl::string_view name, rocksdb::WriteBatch* update) {
+  const absl::StatusOr<uint64_t> bound = FindDurableName(database, name);
+  if (bound.ok()) update->Delete(NameOfKey(*bound, name));
   update->Delete(NameKey(name));
+}
+
+void PutRetired(uint64_t object_id, rocksdb::WriteBatch* update) {
+  update->Put(NumberKey(kRetiredPrefix, object_id), rocksdb::Slice());
+}
+
+void DeleteRetired(uint64_t object_id, rocksdb::WriteBatch* update) {
+  update->Delete(NumberKey(kRetiredPrefix, object_id));
+}
+
+absl::StatusOr<bool> IsRetired(SpillDatabase* database, uint64_t object_id) {
+  std::string value;
+  const rocksdb::Status status = database->GetIndexed(NumberKey(kRetiredPrefix, object_id), &value);
+  if (status.IsNotFound()) return false;
+  if (!status.ok()) return FromRocksDb(status, absl::StrCat("durable object ", object_id));
+  return true;
+}
+
+absl::Status ForEachRetired(SpillDatabase* database,
+                            const std::function<void(uint64_t id)>& found) {
+  return database->ForEachIndexed(absl::string_view(&kRetiredPrefix, 1),
+                                  absl::string_view(&kRetiredPrefix, 1),
+                                  [&](absl::string_view key, absl::string_view) {
+                                    if (key.size() == kKeyBytes) found(NumberOfKey(key));
+                                    return true;
+                                  });
 }
 
 absl::StatusOr<DurableEntry> FindDurable(SpillDatabase* database, SpillTicket ticket,
@@ -195,16 +236,34 @@ absl::Status ForEachDurable(SpillDatabase* database,
   }
 }
 
-absl::Status ForEachName(SpillDatabase* database, absl::string_view prefix,
+absl::Status ForEachName(SpillDatabase* database, absl::string_view prefix, absl::string_view after,
                          const std::function<bool(absl::string_view name, uint64_t id)>& found) {
-  return database->ForEachIndexed(
-      NameKey(prefix), NameKey(prefix), [&](absl::string_view key, absl::string_view value) {
-        if (value.size() == kNumberBytes) {
-          return found(key.substr(1), GetLittleEndian(value.data()));
-        }
-        LOG(ERROR) << "what the name '" << key.substr(1) << "' is bound to is damaged";
+  return database->ForEachIndexed(NameKey(prefix), NameKey(std::max(prefix, after)),
+                                  [&](absl::string_view key, absl::string_view value) {
+                                    if (!after.empty() && key.substr(1) <= after) return true;
+                                    if (value.size() == kNumberBytes) {
+                                      return found(key.substr(1), GetLittleEndian(value.data()));
+                                    }
+                                    LOG(ERROR) << "what the name '" << key.substr(1)
+                                               << "' is bound to is damaged";
+                                    return true;
+                                  });
+}
+
+absl::StatusOr<std::vector<std::string>> FindNamesOf(SpillDatabase* database, uint64_t object_id) {
+  std::vector<std::string> names;
+  const std::string prefix = NumberKey(kNameOfPrefix, object_id);
+  absl::Status status =
+      database->ForEachIndexed(prefix, prefix, [&](absl::string_view key, absl::string_view) {
+        names.emplace_back(key.substr(prefix.size()));
         return true;
       });
+  if (!status.ok()) return status;
+  std::erase_if(names, [&](const std::string& name) {
+    const absl::StatusOr<uint64_t> bound = FindDurableName(database, name);
+    return !bound.ok() || *bound != object_id;
+  });
+  return names;
 }
 
 }  // namespace spillway::internal

@@ -3,6 +3,11 @@
 //   'o' ticket  ->  kind, bytes on disk, header, payload    a durable record
 //   'i' id      ->  ticket                                  where an object's durable record is
 //   'n' name    ->  id                                      what a name is bound to
+//   'm' id name ->  nothing                                 the same, to be found by the object
+//   'e' id      ->  nothing                                 the object is retired
+//
+// An 'm' counts only if the name's 'n' agrees. A retired object without a name ends at the next
+// open.
 //
 // A record's entry is written after its file is safe and before the write is acknowledged; its
 // removal ends the record. Small records have their payload in the entry (kind 1) and need no file
@@ -14,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,8 +45,14 @@ void PutDurable(const DurableEntry& entry, rocksdb::WriteBatch* update);
 // What leads from its object to it goes too.
 void DeleteDurable(SpillDatabase* database, SpillTicket ticket, rocksdb::WriteBatch* update);
 
-void PutName(absl::string_view name, uint64_t object_id, rocksdb::WriteBatch* update);
-void DeleteName(absl::string_view name, rocksdb::WriteBatch* update);
+void PutName(SpillDatabase* database, absl::string_view name, uint64_t object_id,
+             rocksdb::WriteBatch* update);
+void DeleteName(SpillDatabase* database, absl::string_view name, rocksdb::WriteBatch* update);
+
+void PutRetired(uint64_t object_id, rocksdb::WriteBatch* update);
+void DeleteRetired(uint64_t object_id, rocksdb::WriteBatch* update);
+absl::StatusOr<bool> IsRetired(SpillDatabase* database, uint64_t object_id);
+absl::Status ForEachRetired(SpillDatabase* database, const std::function<void(uint64_t id)>& found);
 
 // NotFound; DataLoss. `storage` holds the bytes that the entry refers to.
 absl::StatusOr<DurableEntry> FindDurable(SpillDatabase* database, SpillTicket ticket,
@@ -54,9 +66,10 @@ absl::StatusOr<uint64_t> FindDurableName(SpillDatabase* database, absl::string_v
 absl::Status ForEachDurable(SpillDatabase* database,
                             const std::function<void(const DurableEntry&)>& found,
                             const std::function<void(SpillTicket, SpillTicket)>& lost);
-// In byte order, until `found` returns false.
-absl::Status ForEachName(SpillDatabase* database, absl::string_view prefix,
+// In byte order, those after `after`, until `found` returns false.
+absl::Status ForEachName(SpillDatabase* database, absl::string_view prefix, absl::string_view after,
                          const std::function<bool(absl::string_view name, uint64_t id)>& found);
+absl::StatusOr<std::vector<std::string>> FindNamesOf(SpillDatabase* database, uint64_t object_id);
 
 }  // namespace spillway::internal
 

@@ -25,6 +25,8 @@ enum class Counter : uint8_t {
   kMissesCold,
   kMissesJoined,
   kMissesPending,
+  kMissesPassing,
+  kPassingBytes,
   kLost,
   kPuts,
   kPutBytes,

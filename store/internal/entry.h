@@ -74,6 +74,11 @@ inline constexpr uint64_t kUnverified = uint64_t{1} << 60;
 inline constexpr uint64_t kNeededSoon = uint64_t{1} << 59;    // PolicyHint::kNeededSoon
 inline constexpr uint64_t kOnEvictNever = uint64_t{1} << 58;  // OnEvict::kNever
 
+// Of objects that outlive the process; see store_durable.cc.
+inline constexpr uint64_t kPersisting = uint64_t{1} << 61;
+inline constexpr uint64_t kDurable = uint64_t{1} << 62;
+inline constexpr uint64_t kRetired = uint64_t{1} << 63;
+
 inline State StateOf(uint64_t word) {
   return static_cast<State>((word & kStateMask) >> kStateShift);
 }

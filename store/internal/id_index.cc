@@ -107,6 +107,13 @@ Entry* IdIndex::FindAndRef(uint64_t id) const {
   return entry != nullptr && RefIfNotZero(entry) ? entry : nullptr;
 }
 
+const Entry* IdIndex::FindAny(uint64_t id) const {
+  const uint64_t hash = HashOf(id);
+  Shard& shard = ShardOf(hash);
+  SpinLockHolder hold(&shard.lock);
+  return FindLocked(shard, hash, id);
+}
+
 Entry* IdIndex::FindAndPin(uint64_t id) const {
   const uint64_t hash = HashOf(id);
   Shard& shard = ShardOf(hash);

@@ -37,6 +37,10 @@ class IdIndex {
   // The entry of `id` with one more ref, or null if there is none or its last ref is going.
   Entry* FindAndRef(uint64_t id) const;
 
+  // The entry of `id`, whoever holds it, or null. Nothing keeps it: another object may have it by
+  // now.
+  const Entry* FindAny(uint64_t id) const;
+
   // The entry of `id` with one more pin on its resident bytes, or null: there is none, or
   // FindAndRef and what follows must say why it has no bytes.
   Entry* FindAndPin(uint64_t id) const;

@@ -3,7 +3,9 @@
 #define SPILLWAY_STORE_INTERNAL_OBJECT_STORE_INL_H_
 
 #include <algorithm>
+#include <functional>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -48,6 +50,15 @@ inline absl::Status PinBytesSlow(Entry* entry, const GetOptions& options) {
 
 inline absl::Status PinBytes(Entry* entry, const GetOptions& options) {
   return TryPinBytes(entry) != nullptr ? absl::OkStatus() : PinBytesSlow(entry, options);
+}
+
+// A pin for a view. If the options do not promote a cold object, the pin is on a copy, which takes
+// the entry's place.
+inline absl::Status PinForView(Entry** entry, const GetOptions& options) {
+  if (TryPinBytes(*entry) != nullptr) [[likely]]
+    return absl::OkStatus();
+  if (options.promote || *entry == nullptr) return PinBytesSlow(*entry, options);
+  return SlabOf(*entry).core->PinInPassing(entry, options);
 }
 
 // The number of the label that the options give to a view; 0 for none.
@@ -156,8 +167,9 @@ inline uint64_t AnyRef::size_bytes() const {
 }
 
 inline absl::StatusOr<RawView> AnyRef::GetRaw(const GetOptions& options) const {
-  if (absl::Status status = internal::PinBytes(entry_, options); !status.ok()) return status;
-  return internal::HandleAccess::MakeView<RawView>(entry_, internal::LabelOf(entry_, options));
+  internal::Entry* entry = entry_;
+  if (absl::Status status = internal::PinForView(&entry, options); !status.ok()) return status;
+  return internal::HandleAccess::MakeView<RawView>(entry, internal::LabelOf(entry, options));
 }
 
 inline absl::StatusOr<RawView> AnyRef::GetRaw() const { return GetRaw(GetOptions()); }
@@ -211,6 +223,11 @@ inline void AnyRef::OnLoss(
 
 inline void AnyRef::Hint(PolicyHint hint) const {
   if (entry_ != nullptr) internal::SlabOf(entry_).core->Hint(entry_, hint);
+}
+
+inline absl::Status AnyRef::Persist() const {
+  if (entry_ == nullptr) return absl::InvalidArgumentError("an empty ref cannot be made durable");
+  return internal::SlabOf(entry_).core->Persist(entry_);
 }
 
 template <typename T>
@@ -385,7 +402,7 @@ ABSL_ATTRIBUTE_NOINLINE absl::Status* PinVerifiedSlow(Entry* entry) {
 template <typename T>
 absl::StatusOr<ObjectView<T>> ObjectRef<T>::Get(const GetOptions& options) const {
   internal::Entry* entry = internal::HandleAccess::EntryOf(any_);
-  if (absl::Status status = internal::PinBytes(entry, options); !status.ok()) return status;
+  if (absl::Status status = internal::PinForView(&entry, options); !status.ok()) return status;
   return internal::MakeObjectView<T>(entry, options);
 }
 
@@ -430,6 +447,14 @@ absl::StatusOr<ObjectRef<T>> ObjectStore::Ref(ObjectId id) const {
 }
 
 template <typename T>
+absl::StatusOr<ObjectRef<T>> ObjectStore::Find(absl::string_view name) const {
+  RequireCodec<T>();
+  absl::StatusOr<AnyRef> ref = Find(name);
+  if (!ref.ok()) return ref.status();
+  return ref->As<T>();
+}
+
+template <typename T>
 ABSL_ATTRIBUTE_ALWAYS_INLINE inline absl::StatusOr<ObjectView<T>> ObjectStore::Get(
     ObjectId id) const {
   // A pin alone will do where the bytes are resident; a ref is for who has to wait for them.
@@ -462,7 +487,13 @@ std::vector<absl::StatusOr<ObjectView<T>>> ObjectStore::GetMany(absl::Span<const
     entries.push_back(internal::HandleAccess::EntryOf(ref.any()));
   }
   std::vector<absl::Status> statuses;
-  core_->PinMany(entries, options, &statuses);
+  if (options.promote) {
+    core_->PinMany(entries, options, &statuses);
+  } else {
+    for (internal::Entry*& entry : entries) {
+      statuses.push_back(internal::PinForView(&entry, options));
+    }
+  }
   std::vector<absl::StatusOr<ObjectView<T>>> views;
   views.reserve(refs.size());
   for (size_t i = 0; i < refs.size(); ++i) {
@@ -473,6 +504,34 @@ std::vector<absl::StatusOr<ObjectView<T>>> ObjectStore::GetMany(absl::Span<const
     views.push_back(internal::MakeObjectView<T>(entries[i], options));
   }
   return views;
+}
+
+template <typename T>
+void ObjectStore::GetAsync(
+    const ObjectRef<T>& ref,
+    std::type_identity_t<std::function<void(absl::StatusOr<ObjectView<T>> view)>> callback,
+    const GetOptions& options) const {
+  internal::Entry* entry = internal::HandleAccess::EntryOf(ref.any());
+  if (internal::TryPinBytes(entry) != nullptr) {
+    return callback(internal::MakeObjectView<T>(entry, options));
+  }
+  if (entry == nullptr) return callback(absl::InvalidArgumentError("get of an empty ref"));
+  core_->GetAsync(entry, options,
+                  [callback = std::move(callback), options](const absl::Status& status,
+                                                            internal::Entry* pinned) {
+                    if (!status.ok()) return callback(status);
+                    callback(internal::MakeObjectView<T>(pinned, options));
+                  });
+}
+
+template <typename T>
+size_t ObjectStore::Prefetch(absl::Span<const ObjectRef<T>> refs) const {
+  std::vector<internal::Entry*> entries;
+  entries.reserve(refs.size());
+  for (const ObjectRef<T>& ref : refs) {
+    entries.push_back(internal::HandleAccess::EntryOf(ref.any()));
+  }
+  return core_->Prefetch(entries);
 }
 
 // A ref inside a value is stored as its object's id. Its view is that id, for ObjectStore::Ref;

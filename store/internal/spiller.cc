@@ -123,6 +123,17 @@ void Spiller::EndStep(Batch& batch) {
   for (Parker* waiter : step_waiters_) waiter->Unpark();
 }
 
+void Spiller::BeginOutside() {
+  MutexLock lock(&mutex_);
+  ++outside_begun_;
+}
+
+void Spiller::EndOutside() {
+  MutexLock lock(&mutex_);
+  ++outside_ended_;
+  for (Parker* waiter : step_waiters_) waiter->Unpark();
+}
+
 void Spiller::AwaitSteps() {
   std::unique_ptr<Parker> parker = core_->clock_->NewParker();
   {
@@ -130,6 +141,7 @@ void Spiller::AwaitSteps() {
     MutexLock lock(&mutex_);
     step_waiters_.push_back(parker.get());
   }
+  AwaitOutside(parker.get());
   for (const Batch& batch : batches_) {
     const uint64_t step = batch.steps.load(std::memory_order_acquire);
     while (step % 2 != 0 && batch.steps.load(std::memory_order_acquire) == step) {
@@ -138,6 +150,19 @@ void Spiller::AwaitSteps() {
   }
   MutexLock lock(&mutex_);
   std::erase(step_waiters_, parker.get());
+}
+
+void Spiller::AwaitOutside(Parker* parker) {
+  const auto ended = [this](uint64_t since) {
+    MutexLock lock(&mutex_);
+    return outside_ended_ == outside_begun_ || outside_ended_ > since;
+  };
+  uint64_t since;
+  {
+    MutexLock lock(&mutex_);
+    since = outside_ended_;
+  }
+  while (!ended(since)) parker->Park(absl::InfiniteFuture());
 }
 
 void Spiller::Collect(Batch& batch) {
@@ -229,9 +254,10 @@ void Spiller::Settle(const Evictor::Victim& victim, const SpillResult& result) {
       mine.Add(Counter::kSpills);
       mine.Add(Counter::kSpilledBytes, entry->size);
     } else {
-      // Deleted or closed while it was being written: nobody will ask for it.
+      // Deleted, closed or made durable while it was being written: nobody will ask for it.
       backend_->Release(result.ticket);
     }
+    if (state == State::kClean) core_->evictor_->PushOutgoing(victim);
   }
   internal::Unpin(entry);
 }

@@ -56,6 +56,10 @@ class Spiller {
   // first error met.
   absl::Status WriteAll();
 
+  // Around a write of an object by somebody else, who has set its kSpilling.
+  void BeginOutside();
+  void EndOutside();
+
   // Waits for writes in flight and ends the jobs. Idempotent.
   void Stop();
 
@@ -82,8 +86,10 @@ class Spiller {
   // it has to be written, and somebody else is at it.
   bool ClaimHot(Entry* entry, uint64_t end_id, Batch& batch);
   void EndStep(Batch& batch);
-  // Waits until the steps that are running now have ended.
+  // Waits until the steps that are running now have ended, and one write from outside if there are
+  // any.
   void AwaitSteps();
+  void AwaitOutside(Parker* parker);
   // Writes and settles. OK if all of it was written.
   absl::Status Write(Batch& batch);
   absl::Status WriteAllThrough(Batch& batch);
@@ -105,6 +111,8 @@ class Spiller {
   absl::Time retry_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   absl::Duration backoff_ ABSL_GUARDED_BY(mutex_) = absl::ZeroDuration();
   std::vector<Parker*> step_waiters_ ABSL_GUARDED_BY(mutex_);
+  uint64_t outside_begun_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t outside_ended_ ABSL_GUARDED_BY(mutex_) = 0;
 
   std::array<Batch, kJobs> batches_;
   Mutex write_all_mutex_;

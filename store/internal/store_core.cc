@@ -37,9 +37,11 @@ StoreCore::StoreCore(const StoreOptions& options)
       clock_(options.clock != nullptr ? options.clock : Clock::Real()),
       executor_(options.executor != nullptr ? options.executor : Executor::Real()),
       opened_(clock_->Now()),
-      budget_(options.memory_limit_bytes) {}
+      budget_(options.memory_limit_bytes),
+      claims_(clock_, options.waiters_max) {}
 
 StoreCore::~StoreCore() {
+  async_gets_.reset();
   spiller_.reset();
   backend_.reset();
   evictor_.reset();
@@ -96,6 +98,7 @@ absl::Status StoreCore::Start(std::unique_ptr<SpillBackend> backend) {
   room_queue_ =
       std::make_unique<AdmissionQueue>(AdmissionQueueOptions{options_.waiters_max}, clock_);
   max_object_bytes_.store(LargestObject(), std::memory_order_relaxed);
+  async_gets_ = std::make_unique<AsyncGets>(this, executor_, options_.async_gets_max);
   if (options_.prefault) arena_->Prefault(max_object_bytes());
   if (backend_ != nullptr) {
     if (absl::Status status = ReserveIds(); !status.ok()) return status;
@@ -141,12 +144,18 @@ absl::StatusOr<Entry*> StoreCore::Find(ObjectId id) {
   if (entry == nullptr ||
       StateOf(entry->word.load(std::memory_order_acquire)) == State::kBuilding) {
     if (entry != nullptr) internal::Unref(entry);
+    if (id && options_.recovery == SpillRecovery::kKeep) return FindDurable(id.value);
     return absl::NotFoundError(absl::StrCat("no object ", ToString(id), ": unknown or deleted"));
   }
   return entry;
 }
 
 Entry* StoreCore::FindContained(Entry* container, ObjectId id) {
+  // What a durable container of another run contains, nobody has told this process.
+  if ((container->word.load(std::memory_order_acquire) & kDurable) != 0) {
+    const absl::StatusOr<Entry*> found = Find(id);
+    if (found.ok()) return *found;
+  }
   Stripe& stripe = StripeOf(container);
   MutexLock lock(&stripe.mutex);
   const auto extras = stripe.extras.find(container->slot);
@@ -197,8 +206,12 @@ void StoreCore::MarkDead(Entry* entry, Stripe& stripe, State state, Aftermath* a
 
 void StoreCore::Bury(Entry* entry, Stripe& stripe, uint64_t word, Aftermath* after) {
   evictor_->Remove(entry);
+  // Before it can be looked for elsewhere than in the index.
+  if (StateOf(word) == State::kDeleted) {
+    if ((word & (kDurable | kRetired)) == kDurable) entry->ticket = kNoTicket;
+    ReleaseTicket(entry);
+  }
   index_->Erase(entry);
-  if (StateOf(word) == State::kDeleted) ReleaseTicket(entry);
   if ((word & kExtras) != 0) {
     auto extras = stripe.extras.find(entry->slot);
     if (extras != stripe.extras.end()) {
@@ -323,7 +336,8 @@ void StoreCore::Unref(Entry* entry) {
     } while (!entry->word.compare_exchange_weak(old, next, std::memory_order_acq_rel,
                                                 std::memory_order_relaxed));
     if (dies) {
-      if (WasPut(StateOf(old))) counters_.Mine().Add(Counter::kDeletes);
+      const bool stays_on_disk = (old & (kDurable | kRetired)) == kDurable;
+      if (WasPut(StateOf(old)) && !stays_on_disk) counters_.Mine().Add(Counter::kDeletes);
       Bury(entry, stripe, next, &after);
     }
     if (RefsOf(old) == 1) FreeEntryIfUnused(entry, stripe, &after);
@@ -332,16 +346,23 @@ void StoreCore::Unref(Entry* entry) {
 }
 
 absl::Status StoreCore::Delete(Entry* entry) {
+  const absl::Status status = DeleteEntry(entry, kDurable | kPersisting);
+  return absl::IsAborted(status) ? DeleteDurable(entry) : status;
+}
+
+absl::Status StoreCore::DeleteEntry(Entry* entry, uint64_t unless) {
   Stripe& stripe = StripeOf(entry);
   Aftermath after;
   bool kept = false;
   {
     MutexLock lock(&stripe.mutex);
-    const State state = StateOf(entry->word.load(std::memory_order_acquire));
+    const uint64_t word = entry->word.load(std::memory_order_acquire);
+    const State state = StateOf(word);
     if (state == State::kClosed) return absl::UnavailableError("the store is closed");
     if (state == State::kDeleted) {
       return absl::NotFoundError(absl::StrCat(Describe(entry), " was deleted"));
     }
+    if ((word & unless) != 0) return absl::AbortedError("not in this way");
     if (WasPut(state)) counters_.Mine().Add(Counter::kDeletes);
     MarkDead(entry, stripe, State::kDeleted, &after);
     auto extras = stripe.extras.find(entry->slot);
@@ -402,7 +423,7 @@ void StoreCore::RemoveLabel(Entry* entry, uint16_t number) {
 
 bool StoreCore::OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to) {
   Entry* entry = index_->FindAndRef(object_id);
-  if (entry == nullptr) return false;
+  if (entry == nullptr) return IsDurableAt(object_id, to);
   bool exchanged = false;
   {
     MutexLock lock(&StripeOf(entry).mutex);
@@ -412,7 +433,8 @@ bool StoreCore::OnRelocated(uint64_t object_id, SpillTicket from, SpillTicket to
     }
   }
   internal::Unref(entry);
-  return exchanged;
+  // A durable object is kept whether or not there is an entry, or one that knows of it yet.
+  return exchanged || IsDurableAt(object_id, to);
 }
 
 bool StoreCore::OnDamaged(SpillTicket ticket) {
@@ -421,7 +443,8 @@ bool StoreCore::OnDamaged(SpillTicket ticket) {
   entries_->ForEach([&](Entry* entry) {
     MutexLock lock(&StripeOf(entry).mutex);
     if (given_up || entry->ticket != ticket) return;
-    if (StateOf(entry->word.load(std::memory_order_acquire)) != State::kClean) return;
+    const uint64_t word = entry->word.load(std::memory_order_acquire);
+    if (StateOf(word) != State::kClean || (word & kDurable) != 0) return;
     // Hot again: whoever wants its memory finds it dirty, and has it written anew.
     LOG(WARNING) << "the copy of " << Describe(entry)
                  << " on disk is damaged; it is in memory still, and will be written anew";
@@ -471,10 +494,12 @@ absl::Status StoreCore::Close() {
     });
   };
   if (closed()) return absl::OkStatus();
+  async_gets_->Stop();
   if (spiller_ != nullptr) spiller_->Stop();  // its own pins are gone after this
   look();
   if (pinned > 0) {
     if (spiller_ != nullptr) spiller_->Start(executor_);
+    async_gets_->Resume();
     return absl::FailedPreconditionError(absl::StrFormat(
         "cannot close the store: %d objects are pinned by views, builders or Pin: %s%s", pinned,
         named, pinned > kPinnedNamedMax ? ", ..." : ""));
@@ -482,6 +507,7 @@ absl::Status StoreCore::Close() {
   if (closed_.exchange(true)) return absl::OkStatus();
   room_queue_->CloseAll();
   entries_->ForEach([this](Entry* entry) { CloseEntry(entry); });
+  async_gets_->Cancel(absl::UnavailableError("the store was closed"));
   absl::Status status = backend_ != nullptr ? backend_->Close() : absl::OkStatus();
   arena_->Trim(~uint64_t{0});
   return status;
@@ -507,9 +533,13 @@ void StoreCore::CloseEntry(Entry* entry) {
 
 void StoreCore::Orphan() {
   if (!closed_.exchange(true)) {
+    if (async_gets_ != nullptr) async_gets_->Stop();
     if (spiller_ != nullptr) spiller_->Stop();
     if (room_queue_ != nullptr) room_queue_->CloseAll();
     if (entries_ != nullptr) entries_->ForEach([this](Entry* entry) { CloseEntry(entry); });
+    if (async_gets_ != nullptr) {
+      async_gets_->Cancel(absl::UnavailableError("the store was closed"));
+    }
     if (backend_ != nullptr) {
       if (absl::Status status = backend_->Close(); !status.ok()) {
         LOG(WARNING) << "closing the spill tier: " << status;

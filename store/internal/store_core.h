@@ -9,6 +9,8 @@
 //     store_room.cc     DropSome: clean ones dropped     ->  Cold
 //     store_get.cc      PinSlow: restored                ->  Clean, pinned
 //     store_core.cc     the ends: last ref, last pin, Delete, Close
+//     store_passing.cc  gets that promote nothing, or that call back
+//     store_durable.cc  Persist and names: found again by another process
 //
 // Locks, in the order in which they may be taken: a stripe's mutex (at most one at a time), then
 // the id index, the evictor, the entry table, the arena, the budget. None is held during I/O or a
@@ -37,7 +39,10 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "serialization/mutex.h"
+#include "spill/durable_state.h"
 #include "spill/spill_backend.h"
+#include "store/internal/async_gets.h"
+#include "store/internal/claims.h"
 #include "store/internal/counters.h"
 #include "store/internal/entry.h"
 #include "store/internal/entry_table.h"
@@ -73,6 +78,13 @@ using ReadyCallback = std::function<void()>;
 // Takes over a ref and a pin on the entry, which is Pending again: the promise of its value.
 using LossCallback = std::function<void(const absl::Status& why, Entry* entry)>;
 
+// That an object is to be durable, and perhaps to have a name.
+struct DurableRequest {
+  std::string name;  // empty for none
+  bool replace = false;
+  absl::Duration wait = -absl::Seconds(1);  // for room; negative for the store's default
+};
+
 // What few entries have.
 struct EntryExtras {
   std::vector<std::pair<uint64_t, ReadyCallback>> on_ready;  // by number
@@ -80,9 +92,15 @@ struct EntryExtras {
   LossCallback on_loss;                                      // may be empty
   // Of views, as given at Get; number n stands at n - 1, a null is free.
   std::vector<const char*> labels;
-  std::vector<Entry*> contains;  // one ref held on each
-  uint32_t explicit_pins = 0;    // by Pin, each also a pin in the word
-  bool kept = false;             // by PutOptions.keep, a ref in the word
+  std::vector<Entry*> contains;             // one ref held on each
+  uint32_t explicit_pins = 0;               // by Pin, each also a pin in the word
+  bool kept = false;                        // by PutOptions.keep, a ref in the word
+  std::unique_ptr<DurableRequest> persist;  // by PutOptions, for Seal; null for none
+
+  bool empty() const {
+    return on_ready.empty() && failure.ok() && !on_loss && labels.empty() && contains.empty() &&
+           explicit_pins == 0 && !kept && persist == nullptr;
+  }
 };
 
 // Thread-safe.
@@ -133,6 +151,17 @@ class StoreCore final : public RelocationListener {
   void OnLoss(Entry* entry, LossCallback callback);
   Clock* clock() const { return clock_; }
 
+  // ---- What outlives the process (store_durable.cc) ----
+  // As AnyRef::Persist, ObjectStore::Bind, Unbind and Find. REQUIRES: the caller holds a ref.
+  absl::Status Persist(Entry* entry);
+  absl::Status Bind(Entry* entry, absl::string_view name, bool replace);
+  absl::Status Unbind(absl::string_view name);
+  // The entry with one more ref.
+  absl::StatusOr<Entry*> FindByName(absl::string_view name);
+  absl::StatusOr<std::vector<std::string>> NamesOf(uint64_t id) const;
+  absl::Status ListNames(absl::string_view prefix, absl::string_view after,
+                         absl::FunctionRef<bool(absl::string_view name, uint64_t id)> found) const;
+
   // ---- Hints (store_pending.cc) ----
   void Hint(Entry* entry, PolicyHint hint);
 
@@ -141,9 +170,22 @@ class StoreCore final : public RelocationListener {
   void TimeHit(Entry* entry);
   // A pin on the entry's bytes after TryPin failed: waits, restores, or says why not.
   absl::Status PinSlow(Entry* entry, const GetOptions& options);
-  // Pins many; statuses[i] tells whether entries[i] is pinned.
+  // Pins many; statuses[i] tells whether entries[i] is pinned. If they may not wait, those that
+  // find no room, or whom somebody else is restoring, answer Unavailable.
   void PinMany(absl::Span<Entry* const> entries, const GetOptions& options,
-               std::vector<absl::Status>* statuses);
+               std::vector<absl::Status>* statuses, bool may_wait = true);
+
+  // ---- Gets aside (store_passing.cc) ----
+  // A pin on the entry's bytes, or, if the options say not to promote it, on those of a copy, which
+  // takes the entry's place in *entry.
+  absl::Status PinInPlaceOrPassing(Entry** entry, const GetOptions& options);
+  absl::Status PinInPassing(Entry** entry, const GetOptions& options);
+  // As AsyncGets::Get, and Prefetch within what is good for the store.
+  void GetAsync(Entry* entry, const GetOptions& options,
+                std::function<void(absl::Status status, Entry* pinned)> callback);
+  size_t Prefetch(absl::Span<Entry* const> entries);
+  // Orders the entries by where their records lie on disk; (*order)[i] is where entry i was.
+  void SortByPlace(std::vector<Entry*>* entries, std::vector<size_t>* order);
   // The calling thread's counters.
   CounterBlock& my_counters() { return counters_.Mine(); }
   // What a get that met resident bytes leaves behind: marks and counts.
@@ -257,11 +299,50 @@ class StoreCore final : public RelocationListener {
   void DropLife();
   void CloseEntry(Entry* entry);
 
+  // As Delete, but for the durable record, which is the caller's to end. Aborted, and nothing is
+  // done, if any of the flags `unless` is set.
+  absl::Status DeleteEntry(Entry* entry, uint64_t unless);
+
+  // -- store_durable.cc --
+  // FailedPrecondition if the store has none, or wipes it.
+  absl::StatusOr<DurableState*> Durable() const;
+  absl::StatusOr<DurableState*> DurableForChange() const;
+  // What is wrong with a put's wish to be durable or to have a name.
+  absl::Status CheckDurable(const PutOptions& options);
+  absl::Status MakeDurable(Entry* entry, const DurableRequest& request);
+  absl::Status MakeContentsDurable(Entry* entry, const DurableRequest& request);
+  absl::Status MakeOneDurable(DurableState* state, Entry* entry, const DurableRequest& request);
+  // Whether the object has this name and no other. REQUIRES: the object is claimed.
+  static absl::StatusOr<bool> IsLastName(DurableState* state, absl::string_view name, uint64_t id);
+  // For an object that has a durable record.
+  static absl::Status KeepDurable(DurableState* state, uint64_t id, const std::string& name,
+                                  uint64_t retires);
+  // For one that has none.
+  absl::Status WriteDurable(DurableState* state, Entry* entry, const DurableRequest& request,
+                            uint64_t retires);
+  // If nobody is writing the Hot object to disk, it is written by the caller, who holds a pin.
+  bool ClaimForPersist(Entry* entry);
+  void SettlePersist(Entry* entry, bool claimed, const SpillResult& result);
+  // Catches up with a move of a durable record that came before the entry knew its ticket.
+  void FollowDurable(Entry* entry);
+  // The spill tier was told that nobody but this process's refs keeps the object. REQUIRES: it is
+  // claimed.
+  void Retire(DurableState* state, uint64_t id);
+  // A durable object that has no entry, with one ref.
+  absl::StatusOr<Entry*> FindDurable(uint64_t id);
+  absl::Status DeleteDurable(Entry* entry);
+  bool IsDurableAt(uint64_t id, SpillTicket ticket) const;
+
   // -- store_put.cc --
   // An entry in the given state, in the index, without bytes. If there is a block of `size` bytes
   // at hand, it is taken on the way, and `offset` says where; else that stays as it is.
-  absl::StatusOr<Entry*> AcquireEntry(State state, uint16_t type, const PutOptions& options,
-                                      uint64_t size = 0, uint64_t* offset = nullptr);
+  absl::StatusOr<Entry*> AcquireEntry(uint64_t id, State state, uint16_t type,
+                                      const PutOptions& options, uint64_t size = 0,
+                                      uint64_t* offset = nullptr);
+  // What is left of Seal for an object that is to be durable.
+  absl::Status SealDurable(Entry* entry, const DurableRequest& request, bool was_pending);
+  // What is wrong with options of a put that are not plain.
+  absl::Status CheckPutOptions(const PutOptions& options);
   // ResourceExhausted if an object of `size` bytes could never fit.
   absl::Status CheckSize(uint64_t size);
   // InvalidArgument or NotFound if an object cannot contain what the options say.
@@ -290,6 +371,13 @@ class StoreCore final : public RelocationListener {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(stripe.mutex);
   // Until when to wait for another caller's restore: its room, and then its read.
   absl::Time JoinDeadline(absl::Duration wait) const;
+
+  // -- store_passing.cc --
+  // A dead entry under one pin, with a block of its own for the bytes of an original whose word was
+  // `word`.
+  absl::StatusOr<Entry*> MakeCopyEntry(const Entry* original, uint64_t word, absl::Duration wait);
+  // As AcquireBlock, but what the policy holds goes last.
+  absl::StatusOr<uint64_t> AcquireBlockInPassing(uint64_t size, uint32_t slot, absl::Duration wait);
 
   // -- store_room.cc --
   // A block of `size` bytes, after waiting for room up to `wait` (negative: the store's default).
@@ -359,8 +447,10 @@ class StoreCore final : public RelocationListener {
   std::unique_ptr<Evictor> evictor_;
   RestoreCost restore_cost_;
   std::unique_ptr<AdmissionQueue> room_queue_;
+  Claims claims_;
   std::unique_ptr<SpillBackend> backend_;
   std::unique_ptr<Spiller> spiller_;
+  std::unique_ptr<AsyncGets> async_gets_;
   std::array<Stripe, kStripes> stripes_;
 };
 

@@ -65,6 +65,12 @@ absl::Status StoreCore::WhyNoBytes(Entry* entry, State state, Stripe& stripe) {
 bool StoreCore::BeginAnew(Entry* entry, Stripe& stripe, absl::Status why, Aftermath* after) {
   const auto extras = stripe.extras.find(entry->slot);
   if (extras == stripe.extras.end() || !extras->second.on_loss) return false;
+  if ((entry->word.load(std::memory_order_relaxed) & kDurable) != 0) {
+    // Its names stay; the new value takes the place of what is left of the old one.
+    entry->ticket = kNoTicket;
+    entry->word.fetch_and(~kDurable, std::memory_order_relaxed);
+    extras->second.persist = std::make_unique<DurableRequest>();
+  }
   ReleaseTicket(entry);
   internal::Ref(entry);
   entry->word.fetch_add(kPinOne, std::memory_order_relaxed);
@@ -166,6 +172,7 @@ absl::Status StoreCore::Restore(Entry* entry, SpillTicket ticket, absl::Duration
 
 absl::Status StoreCore::FollowMoves(Entry* entry, SpillRead read, absl::Status status) {
   for (int i = 0; i < kFollowMovesMax && !status.ok(); ++i) {
+    if (absl::IsNotFound(status)) FollowDurable(entry);
     {
       MutexLock lock(&StripeOf(entry).mutex);
       if (entry->ticket == read.ticket || entry->ticket == kNoTicket) return status;
@@ -233,7 +240,7 @@ absl::Status StoreCore::FinishRestore(Entry* entry, uint64_t offset, absl::Statu
 }
 
 void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& options,
-                        std::vector<absl::Status>* statuses) {
+                        std::vector<absl::Status>* statuses, bool may_wait) {
   statuses->assign(entries.size(), absl::OkStatus());
   const uint64_t together_max = budget_.limit_bytes() / kTogetherFraction;
   size_t next = 0;
@@ -292,7 +299,10 @@ void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& opti
         if (absl::IsAborted((*statuses)[reading[i]])) later.push_back(reading[i]);
       }
     }
-    for (size_t i : later) (*statuses)[i] = PinSlow(entries[i], options);
+    for (size_t i : later) {
+      (*statuses)[i] =
+          may_wait ? PinSlow(entries[i], options) : absl::UnavailableError("not without a wait");
+    }
   }
 }
 

@@ -25,8 +25,12 @@ struct ReadyCount {
 
 absl::StatusOr<Entry*> StoreCore::BeginPending(uint16_t type, const PutOptions& options) {
   if (closed()) return absl::UnavailableError("the store is closed");
-  if (absl::Status status = CheckContains(options.contains); !status.ok()) return status;
-  absl::StatusOr<Entry*> acquired = AcquireEntry(State::kPending, type, options);
+  if (!options.is_plain()) {
+    if (absl::Status status = CheckPutOptions(options); !status.ok()) return status;
+  }
+  const absl::StatusOr<uint64_t> id = NewId();
+  if (!id.ok()) return id.status();
+  absl::StatusOr<Entry*> acquired = AcquireEntry(*id, State::kPending, type, options);
   if (!acquired.ok()) return acquired.status();
   internal::Ref(*acquired);
   return acquired;

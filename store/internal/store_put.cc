@@ -43,9 +43,14 @@ void FetchForWriting(const char* bytes, uint64_t size) {
 absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutOptions& options) {
   if (closed()) return absl::UnavailableError("the store is closed");
   if (absl::Status status = CheckSize(size); !status.ok()) return status;
-  if (absl::Status status = CheckContains(options.contains); !status.ok()) return status;
+  if (!options.is_plain()) [[unlikely]] {
+    if (absl::Status status = CheckPutOptions(options); !status.ok()) return status;
+  }
+  const absl::StatusOr<uint64_t> id = NewId();
+  if (!id.ok()) return id.status();
   uint64_t offset = kNoBytes;
-  absl::StatusOr<Entry*> acquired = AcquireEntry(State::kBuilding, type, options, size, &offset);
+  absl::StatusOr<Entry*> acquired =
+      AcquireEntry(*id, State::kBuilding, type, options, size, &offset);
   if (!acquired.ok()) return acquired.status();
   Entry* entry = *acquired;
   if (offset == kNoBytes) {
@@ -60,6 +65,11 @@ absl::StatusOr<Entry*> StoreCore::Begin(uint64_t size, uint16_t type, const PutO
   entry->size.store(size, std::memory_order_relaxed);
   WakeSpillerIfNeeded();
   return entry;
+}
+
+absl::Status StoreCore::CheckPutOptions(const PutOptions& options) {
+  if (absl::Status status = CheckDurable(options); !status.ok()) return status;
+  return CheckContains(options.contains);
 }
 
 absl::Status StoreCore::CheckContains(absl::Span<const AnyRef> refs) {
@@ -129,12 +139,9 @@ absl::Status StoreCore::ReserveIds() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
+absl::StatusOr<Entry*> StoreCore::AcquireEntry(uint64_t id, State state, uint16_t type,
                                                const PutOptions& options, uint64_t size,
                                                uint64_t* offset) {
-  const absl::StatusOr<uint64_t> new_id = NewId();
-  if (!new_id.ok()) return new_id.status();
-  const uint64_t id = *new_id;
   if (id % kIdsPerTimeNote == 0) NoteTime();
   // The policy's node first, then the entry, then the place in the index: each may need room.
   Entry* entry = nullptr;
@@ -186,12 +193,18 @@ absl::StatusOr<Entry*> StoreCore::AcquireEntry(State state, uint16_t type,
   if (options.on_evict == OnEvict::kNever) word |= kOnEvictNever;
   entry->word.store(word, std::memory_order_release);
 
-  if (options.keep || !options.contains.empty()) {
+  if (!options.is_plain()) [[unlikely]] {
     Stripe& stripe = StripeOf(entry);
     MutexLock lock(&stripe.mutex);
     EntryExtras& extras = stripe.extras[entry->slot];
     extras.kept = options.keep;
     AddContained(options.contains, &extras);
+    if (options.durable || options.name.has_value()) {
+      extras.persist = std::make_unique<DurableRequest>();
+      if (options.name.has_value()) extras.persist->name = std::string(*options.name);
+      extras.persist->replace = options.replace;
+      extras.persist->wait = options.wait_for_room_max;
+    }
     entry->word.fetch_or(kExtras, std::memory_order_relaxed);
     if (options.keep) internal::Ref(entry);
   }
@@ -202,6 +215,8 @@ absl::Status StoreCore::Seal(Entry* entry) {
   Stripe& stripe = StripeOf(entry);
   Aftermath after;
   bool published = false;
+  bool was_pending = false;
+  std::unique_ptr<DurableRequest> persist;
   {
     MutexLock lock(&stripe.mutex);
     const uint64_t word = entry->word.load(std::memory_order_acquire);
@@ -219,7 +234,16 @@ absl::Status StoreCore::Seal(Entry* entry) {
       }
       // Without a spill tier only droppable objects can ever leave.
       if (backend_ != nullptr || (word & kOnEvictDrop) != 0) evictor_->Insert(entry);
-      if ((word & kExtras) != 0) TakeCallbacks(stripe.extras[entry->slot], &after);
+      if ((word & kExtras) != 0) {
+        EntryExtras& extras = stripe.extras[entry->slot];
+        TakeCallbacks(extras, &after);
+        was_pending = state == State::kPending;
+        persist = std::move(extras.persist);
+        if (extras.empty()) {
+          stripe.extras.erase(entry->slot);
+          entry->word.fetch_and(~kExtras, std::memory_order_relaxed);
+        }
+      }
     }
   }
   if (!published) internal::Unpin(entry);
@@ -232,7 +256,16 @@ absl::Status StoreCore::Seal(Entry* entry) {
   mine.Add(Counter::kPuts);
   mine.Add(Counter::kPutBytes, entry->size);
   mine.Record(Latency::kObjectBytes, entry->size);
+  if (persist != nullptr) [[unlikely]]
+    return SealDurable(entry, *persist, was_pending);
   return absl::OkStatus();
+}
+
+absl::Status StoreCore::SealDurable(Entry* entry, const DurableRequest& request, bool was_pending) {
+  absl::Status status = MakeDurable(entry, request);
+  // Who waited for a promised value has it by now; anything else that was not put is not there.
+  if (!status.ok() && !was_pending) Delete(entry).IgnoreError();
+  return status;
 }
 
 void StoreCore::Abandon(Entry* entry) {

@@ -58,7 +58,10 @@ StoreStats StoreCore::Stats() {
   stats.misses_cold = sum(Counter::kMissesCold);
   stats.misses_joined = sum(Counter::kMissesJoined);
   stats.misses_pending = sum(Counter::kMissesPending);
-  stats.misses = stats.misses_cold + stats.misses_joined + stats.misses_pending;
+  stats.misses_passing = sum(Counter::kMissesPassing);
+  stats.misses =
+      stats.misses_cold + stats.misses_joined + stats.misses_pending + stats.misses_passing;
+  stats.passing_bytes = sum(Counter::kPassingBytes);
   stats.lost = sum(Counter::kLost);
   stats.restores = sum(Counter::kRestores);
   stats.restored_bytes = sum(Counter::kRestoredBytes);

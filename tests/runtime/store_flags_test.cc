@@ -35,6 +35,8 @@ TEST_F(StoreFlagsTest, DefaultsAreTheStoresDefaults) {
   EXPECT_EQ(options.memory_limit_bytes, defaults.memory_limit_bytes);
   EXPECT_EQ(options.spill_directory, defaults.spill_directory);
   EXPECT_EQ(options.spill_limit_bytes, defaults.spill_limit_bytes);
+  EXPECT_EQ(options.spill_compression, defaults.spill_compression);
+  EXPECT_EQ(options.recovery, defaults.recovery);
   EXPECT_EQ(options.eviction_policy, defaults.eviction_policy);
   EXPECT_EQ(options.high_watermark, defaults.high_watermark);
   EXPECT_EQ(options.low_watermark, defaults.low_watermark);
@@ -48,6 +50,8 @@ TEST_F(StoreFlagsTest, EveryFlagReachesItsOption) {
   FLAGS_memory_limit = "64MiB";
   FLAGS_spill_dir = "/somewhere";
   FLAGS_spill_limit = "20G";
+  FLAGS_spill_compression = "zstd";
+  FLAGS_recovery = "keep";
   FLAGS_eviction_policy = "sieve";
   FLAGS_high_watermark = 0.9;
   FLAGS_low_watermark = 0.5;
@@ -59,6 +63,8 @@ TEST_F(StoreFlagsTest, EveryFlagReachesItsOption) {
   EXPECT_EQ(options.memory_limit_bytes, 64 * kMiB);
   EXPECT_EQ(options.spill_directory, "/somewhere");
   EXPECT_EQ(options.spill_limit_bytes, 20 * kGiB);
+  EXPECT_EQ(options.spill_compression, SpillCompression::kZstd);
+  EXPECT_EQ(options.recovery, SpillRecovery::kKeep);
   EXPECT_EQ(options.eviction_policy, "sieve");
   EXPECT_EQ(options.high_watermark, 0.9);
   EXPECT_EQ(options.low_watermark, 0.5);
@@ -89,6 +95,16 @@ TEST_F(StoreFlagsTest, BadSpillLimitsAreNamed) {
     FLAGS_spill_limit = text;
     EXPECT_THAT(Refusal(), StartsWith("--spill_limit: ")) << text;
   }
+}
+
+TEST_F(StoreFlagsTest, AChoiceIsOneOfThose) {
+  FLAGS_spill_compression = "lz4";
+  EXPECT_EQ(StoreOptionsFromFlags()->spill_compression, SpillCompression::kLz4);
+  FLAGS_spill_compression = "gzip";
+  EXPECT_EQ(Refusal(), "--spill_compression: 'gzip' is none of lz4, none, zstd");
+  FLAGS_spill_compression = "none";
+  FLAGS_recovery = "";
+  EXPECT_EQ(Refusal(), "--recovery: '' is none of discard, keep");
 }
 
 TEST_F(StoreFlagsTest, ASpillLimitNeedsADirectory) {

@@ -58,7 +58,7 @@ SpillResult WriteNamed(SpillBackend* backend, uint64_t object_id, const std::str
 
 std::vector<std::string> Names(DurableState* state, const std::string& prefix) {
   std::vector<std::string> names;
-  EXPECT_EQ(state->ListNames(prefix,
+  EXPECT_EQ(state->ListNames(prefix, "",
                              [&](absl::string_view name, uint64_t object_id) {
                                names.push_back(absl::StrCat(name, "=", object_id));
                                return true;
@@ -166,7 +166,7 @@ TEST_P(DurableStateTest, NamesAreListedByPrefixInByteOrder) {
               ElementsAre("a=4", std::string("a\0x=6", 5), "a/10=3", "a/2=2", "b=1", "\xff=5"));
   EXPECT_THAT(Names(state_, "zz"), IsEmpty());
   int calls = 0;
-  EXPECT_EQ(state_->ListNames("", [&](absl::string_view, uint64_t) { return ++calls < 2; }),
+  EXPECT_EQ(state_->ListNames("", "", [&](absl::string_view, uint64_t) { return ++calls < 2; }),
             absl::OkStatus());
   EXPECT_EQ(calls, 2);
 }
@@ -193,13 +193,103 @@ TEST_P(DurableStateTest, ANameMayBeNeitherEmptyNorVeryLong) {
   EXPECT_EQ(backend_->Health(), absl::OkStatus());
 }
 
+TEST_P(DurableStateTest, NamesAreFoundByTheirObject) {
+  WriteNamed(backend_.get(), 7, "seven", "b");
+  WriteNamed(backend_.get(), 8, "eight", "x");
+  DurableChange change;
+  change.bind = {{"a", 7}, {"c", 7}};
+  ASSERT_EQ(state_->Commit(change), absl::OkStatus());
+  EXPECT_THAT(state_->NamesOf(7).value(), ElementsAre("a", "b", "c"));
+  // One goes, one means another object now, one is bound twice in a row.
+  ASSERT_EQ(state_->Commit({.bind = {{"b", 8}, {"a", 7}}, .unbind = {"c"}}), absl::OkStatus());
+  EXPECT_THAT(state_->NamesOf(7).value(), ElementsAre("a"));
+  EXPECT_THAT(state_->NamesOf(8).value(), ElementsAre("b", "x"));
+  EXPECT_THAT(state_->NamesOf(9).value(), IsEmpty());
+}
+
+TEST_P(DurableStateTest, AnObjectEndsWithItsNames) {
+  for (size_t bytes : {100, 100000}) {
+    WriteNamed(backend_.get(), 1, RandomPayload(1, bytes), "a");
+    WriteNamed(backend_.get(), 2, RandomPayload(2, bytes), "b");
+    ASSERT_EQ(state_->Commit({.bind = {{"c", 1}}}), absl::OkStatus());
+    ASSERT_EQ(state_->Commit({.end = {1, 33}}), absl::OkStatus());
+    EXPECT_TRUE(absl::IsNotFound(state_->FindObject(1).status()));
+    EXPECT_THAT(Names(state_, ""), ElementsAre("b=2"));
+    EXPECT_EQ(backend_->Usage().live_records, 1u);
+    ASSERT_EQ(state_->Commit({.end = {2}}), absl::OkStatus());
+    EXPECT_EQ(backend_->Usage().live_records, 0u);
+  }
+}
+
+TEST_P(DurableStateTest, NamesAreListedFromWhereAPageEnded) {
+  ASSERT_EQ(state_->Commit({.bind = {{"a", 1}, {"b1", 2}, {"b2", 3}, {"b3", 4}, {"c", 5}}}),
+            absl::OkStatus());
+  for (const auto& [after, expected] :
+       std::map<std::string, std::vector<std::string>>{{"", {"b1", "b2", "b3"}},
+                                                       {"a", {"b1", "b2", "b3"}},
+                                                       {"b1", {"b2", "b3"}},
+                                                       {"b11", {"b2", "b3"}},
+                                                       {"b3", {}},
+                                                       {"c", {}}}) {
+    std::vector<std::string> names;
+    EXPECT_EQ(state_->ListNames("b", after,
+                                [&](absl::string_view name, uint64_t) {
+                                  names.emplace_back(name);
+                                  return true;
+                                }),
+              absl::OkStatus());
+    EXPECT_EQ(names, expected) << after;
+  }
+}
+
+TEST(RetiredObjectsTest, EndAtTheNextOpenUnlessTheyHaveAName) {
+  TemporaryDirectory directory;
+  for (size_t bytes : {100, 100000}) {
+    {
+      std::unique_ptr<SpillBackend> backend = OpenKeep(directory.path());
+      DurableState* state = backend->durable_state();
+      WriteNamed(backend.get(), 1, RandomPayload(1, bytes), "gone");
+      WriteNamed(backend.get(), 2, RandomPayload(2, bytes), "named");
+      WriteNamed(backend.get(), 3, RandomPayload(3, bytes), "taken back");
+      SpillRecord record;
+      const std::string payload = RandomPayload(4, bytes);
+      record.object_id = 4;
+      record.type = TypeOf(4);
+      record.payload = payload;
+      record.durable = true;
+      record.name = "gone";
+      record.retires = 1;
+      std::vector<SpillResult> results;
+      backend->Write({&record, 1}, &results);
+      ASSERT_EQ(results[0].status, absl::OkStatus());
+      ASSERT_EQ(state->Commit({.unbind = {"taken back"}, .retire = {2, 3, 4, 99}}),
+                absl::OkStatus());
+      ASSERT_EQ(state->Commit({.unbind = {"gone"}, .unretire = {3}}), absl::OkStatus());
+      // Until then they are there for the process that uses them.
+      for (const uint64_t id : {1, 2, 4}) EXPECT_TRUE(state->FindObject(id)->retired) << id;
+      EXPECT_FALSE(state->FindObject(3)->retired);
+    }
+    std::unique_ptr<SpillBackend> backend = OpenKeep(directory.path());
+    DurableState* state = backend->durable_state();
+    for (const uint64_t id : {1, 4}) {
+      EXPECT_TRUE(absl::IsNotFound(state->FindObject(id).status())) << id;
+    }
+    for (const uint64_t id : {2, 3}) {
+      ASSERT_TRUE(state->FindObject(id).ok()) << id;
+      EXPECT_FALSE(state->FindObject(id)->retired) << id;
+    }
+    EXPECT_EQ(backend->Usage().live_records, 2u);
+    ASSERT_EQ(state->Commit({.end = {2, 3}}), absl::OkStatus());
+  }
+}
+
 TEST_P(DurableStateTest, AfterCloseEverythingIsUnavailable) {
   ASSERT_EQ(backend_->Close(), absl::OkStatus());
   EXPECT_TRUE(absl::IsUnavailable(state_->Commit({})));
   EXPECT_TRUE(absl::IsUnavailable(state_->FindName("n").status()));
   EXPECT_TRUE(absl::IsUnavailable(state_->FindObject(1).status()));
-  EXPECT_TRUE(
-      absl::IsUnavailable(state_->ListNames("", [](absl::string_view, uint64_t) { return true; })));
+  EXPECT_TRUE(absl::IsUnavailable(
+      state_->ListNames("", "", [](absl::string_view, uint64_t) { return true; })));
 }
 
 TEST_P(DurableStateTest, ManyThreadsPutReplaceAndDeleteAtOnce) {

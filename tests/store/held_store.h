@@ -36,8 +36,10 @@ struct HeldStore {
 
   enum class SpillTier { kMemory, kNone };
 
-  explicit HeldStore(SpillTier tier = SpillTier::kMemory) {
-    StoreOptions options;
+  explicit HeldStore(SpillTier tier = SpillTier::kMemory,
+                     SpillRecovery recovery = SpillRecovery::kDiscard,
+                     StoreOptions options = StoreOptions()) {
+    options.recovery = recovery;
     options.memory_limit_bytes = 16 * kMiB;
     options.clock = &clock;
     options.executor = &executor;

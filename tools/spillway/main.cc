@@ -18,6 +18,7 @@
 #include "glog/logging.h"
 #include "tools/spillway/command.h"
 #include "tools/spillway/command_line.h"
+#include "tools/spillway/inspect_commands.h"
 #include "tools/spillway/interruption.h"
 #include "tools/spillway/schema_command.h"
 #include "tools/spillway/sort_command.h"
@@ -76,6 +77,10 @@ std::vector<Command>* MakeCommands() {
   auto* const commands = new std::vector<Command>;
   commands->push_back(SortCommand());
   commands->push_back(SchemaCommand());
+  commands->push_back(LsCommand());
+  commands->push_back(StatCommand());
+  commands->push_back(VerifyCommand());
+  commands->push_back(GetCommand());
   commands->push_back({.name = "version",
                        .arguments = "",
                        .summary = "print the version",
