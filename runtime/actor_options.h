@@ -33,7 +33,17 @@ struct ActorOptions {
   // The state is saved after so many calls; 0 for on request only. Needs SaveState, LoadState and
   // max_concurrency = 1.
   uint64_t checkpoint_every = 0;
+  // Checkpoints are durable objects, found under CheckpointName(name) by later processes too; each
+  // takes the place of the one before as a whole. Needs a name, SaveState and LoadState, and a
+  // store with StoreOptions::recovery = kKeep. The last checkpoint stays when the actor ends.
+  bool durable = false;
+  // The actor begins with the last durable checkpoint of its name, if there is one. Needs
+  // `durable`.
+  bool restore = false;
 };
+
+// The name of the durable checkpoint of the actor `name`, for ObjectStore::Find and Unbind.
+std::string CheckpointName(const std::string& name);
 
 // Marks a failure that a method returns: the object cannot go on. The actor is built anew or ends.
 absl::Status Fatal(absl::Status failure);

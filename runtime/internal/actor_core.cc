@@ -13,6 +13,8 @@ namespace spillway {
 absl::Status Fatal(absl::Status failure) { return internal::MarkFatal(std::move(failure)); }
 bool IsFatal(const absl::Status& failure) { return internal::IsMarkedFatal(failure); }
 
+std::string CheckpointName(const std::string& name) { return absl::StrCat("actor/", name); }
+
 namespace internal {
 
 namespace {
@@ -352,6 +354,16 @@ absl::Status ActorCore::Build() {
       MutexLock lock(&mutex_);
       last = checkpoint_;
     }
+    if (!last && options_.restore) {
+      absl::StatusOr<AnyRef> found = core_->store()->Find(CheckpointName(options_.name));
+      if (found.ok()) {
+        last = *std::move(found);
+        MutexLock lock(&mutex_);
+        checkpoint_ = last;
+      } else if (!absl::IsNotFound(found.status())) {
+        return found.status();
+      }
+    }
     if (last) return type_.load(object_.get(), last);
     return absl::OkStatus();
   } catch (...) {
@@ -436,7 +448,13 @@ absl::Status ActorCore::SaveCheckpoint() {
   }
   absl::StatusOr<AnyRef> saved = absl::UnknownError("");
   try {
-    saved = type_.save(object_.get(), core_->store());
+    PutOptions options;
+    const std::string durable_name = CheckpointName(options_.name);
+    if (options_.durable) {
+      options.name = durable_name;
+      options.replace = true;
+    }
+    saved = type_.save(object_.get(), core_->store(), options);
   } catch (...) {
     saved = StatusOfException();
   }

@@ -44,7 +44,8 @@ struct ActorType {
   // A new object, from the arguments of the constructor.
   std::function<absl::StatusOr<std::shared_ptr<void>>()> build;
   // Null if the type has no SaveState and LoadState.
-  std::function<absl::StatusOr<AnyRef>(void* object, ObjectStore* store)> save;
+  std::function<absl::StatusOr<AnyRef>(void* object, ObjectStore* store, const PutOptions& options)>
+      save;
   std::function<absl::Status(void* object, const AnyRef& state)> load;
 };
 

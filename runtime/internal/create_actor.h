@@ -67,8 +67,9 @@ template <typename A>
 void AddState(ActorType* type) {
   if constexpr (SavedStateOf<A>::kExists) {
     using Saved = typename SavedStateOf<A>::Type;
-    type->save = [](void* object, ObjectStore* store) -> absl::StatusOr<AnyRef> {
-      auto saved = store->PutAs<Saved>(static_cast<const A*>(object)->SaveState());
+    type->save = [](void* object, ObjectStore* store,
+                    const PutOptions& options) -> absl::StatusOr<AnyRef> {
+      auto saved = store->PutAs<Saved>(static_cast<const A*>(object)->SaveState(), options);
       if (!saved.ok()) return saved.status();
       return saved->any();
     };
@@ -119,6 +120,11 @@ ActorHandle<A> Runtime::CreateActor(const ActorOptions& options, Args&&... args)
     wrong = absl::InvalidArgumentError(
         "checkpoint_every needs SaveState and LoadState in the actor's class, and max_concurrency "
         "= 1");
+  } else if (options.durable && (type.save == nullptr || options.name.empty())) {
+    wrong = absl::InvalidArgumentError(
+        "durable needs a name, and SaveState and LoadState in the actor's class");
+  } else if (options.restore && !options.durable) {
+    wrong = absl::InvalidArgumentError("restore needs durable");
   } else if (options.max_concurrency < 1 || options.mailbox_max < 1) {
     wrong = absl::InvalidArgumentError("max_concurrency and mailbox_max must be at least 1");
   } else if (!core_->accepting() && !core_->scheduler().OnWorker()) {
