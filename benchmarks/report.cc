@@ -44,7 +44,7 @@ double Rounded(double value) {
 }
 
 std::string Cell(double value) {
-  return absl::StrFormat(std::abs(value) < 10 ? "%.2f" : "%.1f", value);
+  return std::abs(value) < 10 ? absl::StrFormat("%.2f", value) : absl::StrFormat("%.1f", value);
 }
 
 }  // namespace
