@@ -8,8 +8,10 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -110,8 +112,23 @@ INSTANTIATE_TEST_SUITE_P(Kinds, EveryOperationTest, ::testing::ValuesIn(Kinds())
 // Errors that last begin at every fourth operation: they meet the others too.
 constexpr uint64_t kStrideOfLasting = 4;
 
+// Each run waits for the disk a hundred times. So a run of the tests looks at every fourth
+// operation, and SPILLWAY_FAULT_STRIDE=1 (bazel's --test_env) at every one.
+constexpr uint64_t kStrideByDefault = 4;
+
+uint64_t Stride() {
+  const char* const asked = std::getenv("SPILLWAY_FAULT_STRIDE");  // NOLINT(concurrency-mt-unsafe)
+  uint64_t stride = 0;
+  return asked != nullptr && absl::SimpleAtoi(asked, &stride) && stride > 0 ? stride
+                                                                            : kStrideByDefault;
+}
+
+// Where a kind of error begins: the kinds together look at all.
+uint64_t First(const char* kind) { return 1 + std::hash<std::string_view>()(kind) % Stride(); }
+
 TEST_P(EveryOperationTest, MayFailWhileTheDirectoryIsInUse) {
-  for (uint64_t nth = 1;; nth += GetParam().persists ? kStrideOfLasting : 1) {
+  for (uint64_t nth = First(GetParam().name);;
+       nth += Stride() * (GetParam().persists ? kStrideOfLasting : 1)) {
     TemporaryDirectory directory;
     Fault fault(nth, GetParam().status, GetParam().persists);
     std::atomic<bool> armed{false};
@@ -144,7 +161,8 @@ TEST_P(EveryOperationTest, MayFailWhileTheDirectoryIsInUse) {
 
 TEST_P(EveryOperationTest, MayFailUntilTheDirectoryIsClosed) {
   // The errors last: what comes to be on disk is what was there before, and what was acknowledged.
-  for (uint64_t nth = 1;; nth += (GetParam().persists ? 1 : 4) * kStrideOfLasting) {
+  for (uint64_t nth = First(GetParam().name);;
+       nth += Stride() * (GetParam().persists ? 1 : 4) * kStrideOfLasting) {
     TemporaryDirectory directory;
     Fault fault(nth, GetParam().status, GetParam().persists);
     std::atomic<bool> armed{false};
@@ -176,7 +194,7 @@ TEST_P(EveryOperationTest, MayFailWhileTheDirectoryIsOpened) {
     for (size_t step = 0; step < Scenario::steps(); ++step) scenario.Run(backend.get(), step);
     ASSERT_TRUE(backend->WaitForReclaim(kReclaimMillis));
   }
-  for (uint64_t nth = 1;; ++nth) {
+  for (uint64_t nth = First(GetParam().name);; nth += Stride()) {
     Fault fault(nth, GetParam().status, GetParam().persists);
     {
       absl::StatusOr<std::unique_ptr<SpillBackend>> backend =
@@ -265,7 +283,7 @@ bool RunAndKill(const std::string& directory, uint64_t nth, Scenario* scenario) 
 
 TEST(KillTest, EveryOperationMayBeTheLastBeforeAKill) {
   uint64_t nth = 1;
-  for (;; ++nth) {
+  for (;; nth += Stride()) {
     SCOPED_TRACE(absl::StrCat("operation ", nth));
     TemporaryDirectory directory;
     Scenario scenario;
