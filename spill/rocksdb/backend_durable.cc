@@ -287,7 +287,8 @@ absl::Status RocksDbBackend::Scan(const std::function<void(const SpillScanEntry&
   if (!operation.admitted()) return absl::UnavailableError("the spill backend is closed");
   absl::flat_hash_set<uint64_t> retired;
   absl::Status status = ForEachRetired(database_.get(), [&](uint64_t id) { retired.insert(id); });
-  if (!status.ok()) return status;
+  // What is not known to be retired is kept.
+  if (!status.ok() && !absl::IsDataLoss(status)) return status;
   const auto found_entry = [&](const DurableEntry& entry) {
     {
       MutexLock lock(&mutex_);

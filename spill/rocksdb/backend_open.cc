@@ -85,7 +85,14 @@ absl::StatusOr<std::unique_ptr<SpillBackend>> RocksDbBackend::Open(
   auto backend = std::unique_ptr<RocksDbBackend>(
       new RocksDbBackend(options, *plan, std::move(directory), *std::move(database), first_ticket));
   absl::Status status = backend->RecoverDurable();
-  if (status.ok() && !options.read_only) status = backend->EndRetired();
+  if (status.ok() && !options.read_only) {
+    status = backend->EndRetired();
+    if (absl::IsDataLoss(status)) {
+      // Where the index does not tell any more which names there are, nothing is ended.
+      LOG(ERROR) << "objects that were to end with their process stay: " << status;
+      status = absl::OkStatus();
+    }
+  }
   if (!status.ok()) return status;
   if (!options.read_only) {
     backend->reclaim_thread_ = std::thread([raw = backend.get()] { raw->ReclaimMain(); });
