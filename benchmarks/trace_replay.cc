@@ -20,7 +20,7 @@ class Replay {
         policy_(policy),
         marks_(marks),
         capacity_bytes_(capacity_bytes),
-        ordered_(policy->hit_tracking() == HitTracking::kOrdered),
+        ordered_(policy->hit_tracking() != HitTracking::kMarks),
         resident_(trace.object_size_bytes.size()) {}
 
   ReplayResult Run() {

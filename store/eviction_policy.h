@@ -44,6 +44,9 @@ enum class HitTracking {
   kMarks,
   // Order matters: the store calls Hit() for each, in order, before it asks for a victim.
   kOrdered,
+  // The same, but several hits on one object before the store asks for a victim are one: cheaper
+  // for readers of objects that are read often.
+  kOrderedOnce,
 };
 
 // Saturating hit counters (0..255) by slot, owned by the store and written by readers without a
@@ -81,7 +84,7 @@ class EvictionPolicy {
   // `key` became resident in `slot`; its mark is zero. REQUIRES: the slot is not in the policy.
   virtual void Insert(SlotIndex slot, uint64_t key, uint64_t size_bytes) = 0;
 
-  // A hit on a resident object. Called only if hit_tracking() is kOrdered. A slot that is not in
+  // A hit on a resident object. Called only if hit_tracking() is not kMarks. A slot that is not in
   // the policy any more is ignored: hits may be reported late.
   virtual void Hit(SlotIndex slot) = 0;
 

@@ -23,7 +23,7 @@ absl::StatusOr<std::unique_ptr<Evictor>> Evictor::Create(std::string_view policy
   absl::StatusOr<std::unique_ptr<EvictionPolicy>> policy =
       MakeEvictionPolicy(policy_name, evictor.get());
   if (!policy.ok()) return policy.status();
-  evictor->ordered_hits_ = (*policy)->hit_tracking() == HitTracking::kOrdered;
+  evictor->hit_tracking_ = (*policy)->hit_tracking();
   MutexLock lock(&evictor->mutex_);
   evictor->policy_ = *std::move(policy);
   evictor->policy_->SetCapacity(capacity_bytes);
@@ -90,8 +90,7 @@ std::optional<Evictor::Victim> Evictor::NextOutgoing() {
   MutexLock lock(&mutex_);
   while (std::optional<Victim> victim = Pop(outgoing_)) {
     if (victim->entry->marks.load(std::memory_order_relaxed) == 0) return victim;
-    policy_->Readmit(victim->entry->slot, victim->id, victim->entry->size);
-    victim->entry->queued_in = QueuedIn::kPolicy;
+    ReadmitLocked(victim->entry, victim->id);
   }
   return std::nullopt;
 }
@@ -140,8 +139,16 @@ void Evictor::Readmit(const Victim& victim) {
   MutexLock lock(&mutex_);
   Entry* entry = victim.entry;
   if (entry->queued_in != QueuedIn::kNone) return;
-  policy_->Readmit(entry->slot, victim.id, entry->size);
+  ReadmitLocked(entry, victim.id);
+}
+
+void Evictor::ReadmitLocked(Entry* entry, uint64_t id) {
+  policy_->Readmit(entry->slot, id, entry->size);
   entry->queued_in = QueuedIn::kPolicy;
+  // A mark says that a hit is on its way to the policy, which this one was.
+  if (hit_tracking_ == HitTracking::kOrderedOnce) {
+    entry->marks.store(0, std::memory_order_relaxed);
+  }
 }
 
 bool Evictor::policy_empty() const {
@@ -170,10 +177,14 @@ void Evictor::Set(SlotIndex slot, uint8_t hits) {
 }
 
 void Evictor::DrainHits() {
-  if (!ordered_hits_) return;
+  if (hit_tracking_ == HitTracking::kMarks) return;
   counters_->DrainHits([this](uint32_t slot) ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    // The mark first: a hit that comes between is one of its own.
-    entries_->At(slot)->marks.store(0, std::memory_order_relaxed);
+    Entry* entry = entries_->At(slot);
+    // On its way out it keeps the mark, which saves it. Elsewhere the mark goes first: a hit that
+    // comes between is one of its own.
+    if (hit_tracking_ == HitTracking::kOrderedOnce && entry->queued_in == QueuedIn::kPolicy) {
+      entry->marks.store(0, std::memory_order_relaxed);
+    }
     policy_->Hit(slot);
   });
 }

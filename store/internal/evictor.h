@@ -42,8 +42,8 @@ class Evictor final : public HitMarks {
                                                          MemoryBudget* budget);
   ~Evictor() override;
 
-  // Whether gets have to report their hits in order, beside marking them.
-  bool wants_ordered_hits() const { return ordered_hits_; }
+  // How gets have to report their hits.
+  HitTracking hit_tracking() const { return hit_tracking_; }
 
   // Makes sure that the policy's memory for one more object is in the budget. False: make room
   // first. Takes no lock unless the policy has grown.
@@ -98,6 +98,7 @@ class Evictor final : public HitMarks {
   bool Reserve();
   // After the policy may have grown.
   void NoteGrowth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ReadmitLocked(Entry* entry, uint64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DrainHits() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Push(Queue& queue, QueuedIn name, const Victim& victim)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -107,7 +108,7 @@ class Evictor final : public HitMarks {
   EntryTable* const entries_;
   Counters* const counters_;
   MemoryBudget* const budget_;
-  bool ordered_hits_ = false;  // constant after Create
+  HitTracking hit_tracking_ = HitTracking::kMarks;  // constant after Create
 
   mutable Mutex mutex_;
   std::unique_ptr<EvictionPolicy> policy_ ABSL_GUARDED_BY(mutex_);

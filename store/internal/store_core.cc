@@ -94,7 +94,7 @@ absl::Status StoreCore::Start(std::unique_ptr<SpillBackend> backend) {
       options_.eviction_policy, PolicyCapacity(), entries_.get(), &counters_, &budget_);
   if (!evictor.ok()) return evictor.status();
   evictor_ = *std::move(evictor);
-  ordered_hits_ = evictor_->wants_ordered_hits();
+  hit_tracking_ = evictor_->hit_tracking();
   room_queue_ =
       std::make_unique<AdmissionQueue>(AdmissionQueueOptions{options_.waiters_max}, clock_);
   max_object_bytes_.store(LargestObject(), std::memory_order_relaxed);

@@ -192,11 +192,14 @@ class StoreCore final : public RelocationListener {
   void CountHit(Entry* entry) { CountHit(entry, counters_.Mine()); }
   void CountHit(Entry* entry, CounterBlock& mine) {
     const uint8_t marks = entry->marks.load(std::memory_order_relaxed);
-    if (!ordered_hits_) {
-      if (marks != 255) entry->marks.store(marks + 1, std::memory_order_relaxed);
-    } else if (marks == 0 && mine.PushHit(entry->slot)) {
+    if (hit_tracking_ == HitTracking::kOrderedOnce) {
       // One use until the policy has seen it.
-      entry->marks.store(1, std::memory_order_relaxed);
+      if (marks == 0 && mine.PushHit(entry->slot)) {
+        entry->marks.store(1, std::memory_order_relaxed);
+      }
+    } else {
+      if (marks != 255) entry->marks.store(marks + 1, std::memory_order_relaxed);
+      if (hit_tracking_ == HitTracking::kOrdered) mine.PushHit(entry->slot);
     }
     const uint32_t now = now_ds_.load(std::memory_order_relaxed);
     if (entry->accessed_ds.load(std::memory_order_relaxed) != now) {
@@ -419,7 +422,7 @@ class StoreCore final : public RelocationListener {
 
   // What every get reads, on one cache line: hardly ever written.
   alignas(64) std::atomic<uint32_t> now_ds_{0};
-  bool ordered_hits_ = false;  // constant after Start
+  HitTracking hit_tracking_ = HitTracking::kMarks;  // constant after Start
   Counters counters_;
 
   // Constant after Start.

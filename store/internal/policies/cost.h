@@ -38,7 +38,7 @@ class CostPolicy final : public EvictionPolicy {
   CostPolicy();
 
   std::string_view name() const override { return "cost"; }
-  HitTracking hit_tracking() const override { return HitTracking::kOrdered; }
+  HitTracking hit_tracking() const override { return HitTracking::kOrderedOnce; }
   void SetCapacity(uint64_t) override {}
   void SetRestoreCosts(double per_miss_ns, double per_byte_ns) override;
   bool Admits(uint64_t) const override { return true; }

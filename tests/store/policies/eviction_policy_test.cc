@@ -25,7 +25,7 @@ class EvictionPolicyTest : public testing::TestWithParam<std::string> {
   }
 
   void Hit(SlotIndex slot) {
-    if (policy_->hit_tracking() == HitTracking::kOrdered) {
+    if (policy_->hit_tracking() != HitTracking::kMarks) {
       policy_->Hit(slot);
     } else {
       marks_.Bump(slot);
