@@ -96,21 +96,23 @@ absl::Status RocksDbBackend::CommitEntries(absl::Span<const SpillRecord> records
                                            absl::Span<const DurableEntry> entries) {
   rocksdb::WriteBatch update;
   std::vector<SpillTicket> superseded;
-  for (size_t i = 0; i < indexes.size(); ++i) {
-    const SpillRecord& record = records[indexes[i]];
-    PutDurable(entries[i], &update);
-    if (!record.name.empty()) {
-      PutName(database_.get(), record.name, record.object_id, &update);
-    }
-    if (record.retires != 0) PutRetired(record.retires, &update);
-    if (record.supersedes != kNoTicket) superseded.push_back(record.supersedes);
+  for (const size_t index : indexes) {
+    if (records[index].supersedes != kNoTicket) superseded.push_back(records[index].supersedes);
   }
-  return CommitUpdate(&update, superseded);
+  return CommitUpdate(&update, superseded, {}, [&](rocksdb::WriteBatch* batch) {
+    for (size_t i = 0; i < indexes.size(); ++i) {
+      const SpillRecord& record = records[indexes[i]];
+      PutDurable(entries[i], batch);
+      if (!record.name.empty()) PutName(database_.get(), record.name, record.object_id, batch);
+      if (record.retires != 0) PutRetired(record.retires, batch);
+    }
+  });
 }
 
 absl::Status RocksDbBackend::CommitUpdate(rocksdb::WriteBatch* update,
                                           absl::Span<const SpillTicket> release,
-                                          absl::Span<const uint64_t> end) {
+                                          absl::Span<const uint64_t> end,
+                                          absl::FunctionRef<void(rocksdb::WriteBatch*)> then) {
   const SharedGate::Shared shared(&relocation_gate_);
   std::vector<SpillTicket> tickets(release.begin(), release.end());
   if (absl::Status status = EndObjects(end, update, &tickets); !status.ok()) return status;
@@ -123,6 +125,7 @@ absl::Status RocksDbBackend::CommitUpdate(rocksdb::WriteBatch* update,
     }
   }
   for (SpillTicket ticket : tickets) DeleteDurable(database_.get(), ticket, update);
+  then(update);
   std::vector<uint64_t> inline_bytes = InlineBytesOf(tickets);
   absl::Status status = FromRocksDb(database_->Commit(update), "cannot commit");
   if (!status.ok()) return status;

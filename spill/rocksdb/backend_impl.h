@@ -17,6 +17,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -185,9 +186,12 @@ class RocksDbBackend final : public SpillBackend, public DurableState {
                              absl::Span<const size_t> indexes,
                              absl::Span<const DurableEntry> entries);
   // Commits the update and the end of the records, and of those of the objects `end`; they are
-  // released in memory when it is on disk.
-  absl::Status CommitUpdate(rocksdb::WriteBatch* update, absl::Span<const SpillTicket> release,
-                            absl::Span<const uint64_t> end = {});
+  // released in memory when it is on disk. `then` adds what comes after these ends in the same
+  // commit: a record of an object of which another one ends.
+  absl::Status CommitUpdate(
+      rocksdb::WriteBatch* update, absl::Span<const SpillTicket> release,
+      absl::Span<const uint64_t> end = {},
+      absl::FunctionRef<void(rocksdb::WriteBatch*)> then = [](rocksdb::WriteBatch*) {});
   // Adds the end of the objects' names to the update, and of their records to the tickets.
   absl::Status EndObjects(absl::Span<const uint64_t> object_ids, rocksdb::WriteBatch* update,
                           std::vector<SpillTicket>* tickets);

@@ -21,6 +21,14 @@ bool SameWay(const GetOptions& a, const GetOptions& b) {
   return a.wait_for_room_max == b.wait_for_room_max && a.promote && b.promote;
 }
 
+// Whether a get that waited for no value found one that is to come, because the old one was lost,
+// or that has come meanwhile.
+bool IsForLater(const Entry* entry, const absl::Status& status) {
+  if (!absl::IsDeadlineExceeded(status)) return false;
+  const uint64_t word = entry->word.load(std::memory_order_acquire);
+  return StateOf(word) == State::kPending || IsResident(word);
+}
+
 }  // namespace
 
 void AsyncGets::Get(Entry* entry, const GetOptions& options, Callback callback) {
@@ -50,13 +58,21 @@ void AsyncGets::Get(Entry* entry, const GetOptions& options, Callback callback) 
 void AsyncGets::AwaitValue(Request request) {
   Entry* entry = request.entry;
   const absl::Time deadline = core_->clock()->Now() + request.options.wait_for_value_max;
-  uint64_t number;
+  uint64_t number = 0;
   {
     MutexLock lock(&mutex_);
-    number = next_number_++;
-    waiting_[number] = {std::move(request), deadline, 0};
-    // A job looks after the deadline.
-    if (deadline < absl::InfiniteFuture()) WakeJobs();
+    if (!stopped_) {
+      StartJobs();
+      number = next_number_++;
+      waiting_[number] = {std::move(request), deadline, 0};
+      // A job looks after the deadline.
+      if (deadline < absl::InfiniteFuture()) WakeJobs();
+    }
+  }
+  if (number == 0) {
+    request.callback(absl::UnavailableError("the store is closed"), nullptr);
+    internal::Unref(entry);
+    return;
   }
   const uint64_t on_ready = core_->OnReady(entry, [this, number] { OnReady(number); });
   {
@@ -205,7 +221,10 @@ void AsyncGets::Serve(std::vector<Request> batch) {
   if (batch.size() == 1) {
     Request& request = batch[0];
     Entry* pinned = request.entry;
-    const absl::Status status = core_->PinInPlaceOrPassing(&pinned, request.options);
+    GetOptions options = request.options;
+    options.wait_for_value_max = absl::ZeroDuration();
+    const absl::Status status = core_->PinInPlaceOrPassing(&pinned, options);
+    if (IsForLater(request.entry, status)) return AwaitValue(std::move(request));
     request.callback(status, pinned);
     internal::Unref(request.entry);
     return;
@@ -215,8 +234,14 @@ void AsyncGets::Serve(std::vector<Request> batch) {
   std::vector<size_t> order;
   core_->SortByPlace(&entries, &order);
   std::vector<absl::Status> statuses;
-  core_->PinMany(entries, batch[0].options, &statuses);
+  GetOptions options = batch[0].options;
+  options.wait_for_value_max = absl::ZeroDuration();
+  core_->PinMany(entries, options, &statuses);
   for (size_t i = 0; i < entries.size(); ++i) {
+    if (IsForLater(entries[i], statuses[i])) {
+      AwaitValue(std::move(batch[order[i]]));
+      continue;
+    }
     batch[order[i]].callback(statuses[i], entries[i]);
     internal::Unref(entries[i]);
   }

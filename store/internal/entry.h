@@ -119,7 +119,8 @@ struct alignas(64) Entry {
   // Where the bytes are; see PlaceOf. Changed by whoever builds the object, then under the stripe
   // lock and while nobody holds a pin; it holds under a pin or the lock.
   std::atomic<uint64_t> place{kNoBytes};
-  // Payload bytes. Constant once the object is sealed, read by anybody at any time.
+  // Payload bytes. Read by anybody at any time; constant under a pin, and from seal to delete
+  // unless the value is lost and made anew.
   std::atomic<uint64_t> size{0};
   uint64_t ticket = 0;      // on the spill tier, 0 for none; guarded by the stripe lock
   uint32_t slot = 0;        // index of this entry; constant

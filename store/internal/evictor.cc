@@ -70,20 +70,22 @@ void Evictor::Insert(Entry* entry) {
 
 void Evictor::Remove(Entry* entry) {
   MutexLock lock(&mutex_);
-  switch (entry->queued_in) {
-    case QueuedIn::kNone:
-    case QueuedIn::kPolicy:
-      break;
-    case QueuedIn::kOutgoing:
-      Unlink(outgoing_, entry);
-      break;
-    case QueuedIn::kToSpill:
-      Unlink(to_spill_, entry);
-      break;
-  }
+  UnlinkFromQueue(entry);
   // Also if the policy gave it up before: it may remember.
   policy_->Remove(entry->slot);
   entry->queued_in = QueuedIn::kNone;
+}
+
+void Evictor::LeaveQueue(Entry* entry) {
+  MutexLock lock(&mutex_);
+  UnlinkFromQueue(entry);
+  if (entry->queued_in == QueuedIn::kPolicy) policy_->Remove(entry->slot);
+  entry->queued_in = QueuedIn::kNone;
+}
+
+void Evictor::UnlinkFromQueue(Entry* entry) {
+  if (entry->queued_in == QueuedIn::kOutgoing) Unlink(outgoing_, entry);
+  if (entry->queued_in == QueuedIn::kToSpill) Unlink(to_spill_, entry);
 }
 
 std::optional<Evictor::Victim> Evictor::NextOutgoing() {

@@ -56,6 +56,8 @@ class Evictor final : public HitMarks {
   void Insert(Entry* entry);
   // The object leaves, otherwise than as a victim; or never mind, if it is in no queue.
   void Remove(Entry* entry);
+  // The object leaves memory, and may come back: what the policy remembers of it stays.
+  void LeaveQueue(Entry* entry);
 
   // The oldest object that waits to be dropped, unless it was hit there: such are given back to the
   // policy on the way.
@@ -98,6 +100,8 @@ class Evictor final : public HitMarks {
   bool Reserve();
   // After the policy may have grown.
   void NoteGrowth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes the entry out of the queue in which it waits, but not out of the policy.
+  void UnlinkFromQueue(Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ReadmitLocked(Entry* entry, uint64_t id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DrainHits() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Push(Queue& queue, QueuedIn name, const Victim& victim)

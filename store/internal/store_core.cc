@@ -362,7 +362,13 @@ absl::Status StoreCore::DeleteEntry(Entry* entry, uint64_t unless) {
     if (state == State::kDeleted) {
       return absl::NotFoundError(absl::StrCat(Describe(entry), " was deleted"));
     }
-    if ((word & unless) != 0) return absl::AbortedError("not in this way");
+    // A durable value that is lost and to come anew: what is on disk of the old one must go, too.
+    const auto known = stripe.extras.find(entry->slot);
+    const bool to_be_durable = state == State::kPending && known != stripe.extras.end() &&
+                               known->second.persist != nullptr;
+    if ((word & unless) != 0 || (unless != 0 && to_be_durable)) {
+      return absl::AbortedError("not in this way");
+    }
     if (WasPut(state)) counters_.Mine().Add(Counter::kDeletes);
     MarkDead(entry, stripe, State::kDeleted, &after);
     auto extras = stripe.extras.find(entry->slot);

@@ -194,8 +194,12 @@ class StoreCore final : public RelocationListener {
     const uint8_t marks = entry->marks.load(std::memory_order_relaxed);
     if (hit_tracking_ == HitTracking::kOrderedOnce) {
       // One use until the policy has seen it.
-      if (marks == 0 && mine.PushHit(entry->slot)) {
-        entry->marks.store(1, std::memory_order_relaxed);
+      if (marks != kHitReported) {
+        // First the mark: who takes the hit from the ring takes the mark, too.
+        entry->marks.store(kHitReported, std::memory_order_relaxed);
+        if (!mine.PushHit(entry->slot)) {
+          entry->marks.store(kHitUnreported, std::memory_order_relaxed);
+        }
       }
     } else {
       if (marks != 255) entry->marks.store(marks + 1, std::memory_order_relaxed);
@@ -257,6 +261,10 @@ class StoreCore final : public RelocationListener {
   friend class Spiller;
 
   static constexpr int kStripes = 64;
+
+  // Marks of an object whose hits are reported once: it is in a ring, or none had room for it.
+  static constexpr uint8_t kHitReported = 1;
+  static constexpr uint8_t kHitUnreported = 2;
 
   struct alignas(64) Stripe {
     Mutex mutex;

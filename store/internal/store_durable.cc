@@ -370,7 +370,10 @@ absl::StatusOr<Entry*> StoreCore::FindByName(absl::string_view name) {
     if (!id.ok()) return id.status();
     absl::StatusOr<Entry*> entry = Find({*id});
     // Not there any more: then the name is bound to another one by now, or to none.
-    if (!absl::IsNotFound(entry.status()) || *id == tried_id) return entry;
+    // Under the claim only a delete can have come between.
+    if (!absl::IsNotFound(entry.status()) || *id == tried_id || tries > kFindNameTries) {
+      return entry;
+    }
     if (tries < kFindNameTries) continue;
     tried_id = *id;
     absl::StatusOr<Claims::Claim> taken =
@@ -431,6 +434,13 @@ absl::Status StoreCore::DeleteDurable(Entry* entry) {
       change.release.push_back(entry->ticket);
     }
   }
+  if (change.end.empty()) {
+    // A damaged record, whose value is being made anew.
+    if (const auto found = (*state)->FindObject(id); found.ok()) {
+      change.end.push_back(id);
+      change.release.push_back(found->ticket);
+    }
+  }
   // In memory first, so that who finds no record finds no object. Should the spill tier fail to
   // end it, it can be found and deleted again.
   if (absl::Status status = DeleteEntry(entry, 0); !status.ok()) return status;
@@ -453,10 +463,12 @@ absl::Status StoreCore::ListNames(
 }
 
 bool StoreCore::IsDurableAt(uint64_t id, SpillTicket ticket) const {
-  const absl::StatusOr<DurableState*> state = DurableForChange();
-  if (!state.ok()) return false;
-  const absl::StatusOr<SpillScanEntry> found = (*state)->FindObject(id);
-  return found.ok() && found->ticket == ticket;
+  // Also while the store closes: what is moved then must not go with the original. What cannot be
+  // told is kept.
+  DurableState* const state = backend_->durable_state();
+  if (state == nullptr || options_.recovery != SpillRecovery::kKeep) return false;
+  const absl::StatusOr<SpillScanEntry> found = state->FindObject(id);
+  return found.ok() ? found->ticket == ticket : !absl::IsNotFound(found.status());
 }
 
 }  // namespace spillway::internal

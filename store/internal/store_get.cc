@@ -65,7 +65,11 @@ absl::Status StoreCore::WhyNoBytes(Entry* entry, State state, Stripe& stripe) {
 bool StoreCore::BeginAnew(Entry* entry, Stripe& stripe, absl::Status why, Aftermath* after) {
   const auto extras = stripe.extras.find(entry->slot);
   if (extras == stripe.extras.end() || !extras->second.on_loss) return false;
-  if ((entry->word.load(std::memory_order_relaxed) & kDurable) != 0) {
+  const uint64_t word = entry->word.load(std::memory_order_relaxed);
+  if ((word & (kDurable | kRetired)) == (kDurable | kRetired)) {
+    // Nothing keeps it beyond its refs: the record ends here, and the new value is as any other.
+    entry->word.fetch_and(~(kDurable | kRetired), std::memory_order_relaxed);
+  } else if ((word & kDurable) != 0) {
     // Its names stay; the new value takes the place of what is left of the old one.
     entry->ticket = kNoTicket;
     entry->word.fetch_and(~kDurable, std::memory_order_relaxed);
@@ -109,9 +113,11 @@ absl::Status StoreCore::PinSlow(Entry* entry, const GetOptions& options) {
       const uint64_t word = entry->word.load(std::memory_order_acquire);
       const State state = StateOf(word);
       if (IsResident(word)) {
-        const PinGuard guard(entry);
-        entry->word.fetch_add(kPinOne, std::memory_order_acquire);
-        UnpoisonBytes(entry);
+        {
+          const PinGuard guard(entry);
+          entry->word.fetch_add(kPinOne, std::memory_order_acquire);
+          UnpoisonBytes(entry);
+        }
         if (!counted) CountHit(entry);
         return absl::OkStatus();
       }
@@ -264,30 +270,31 @@ void StoreCore::PinMany(absl::Span<Entry* const> entries, const GetOptions& opti
       // room while others wait for restores that it has begun.
       uint64_t offset = kNoBytes;
       const uint64_t word = entry->word.load(std::memory_order_acquire);
+      const uint64_t size = entry->size;  // of a value that may be lost, and replaced, meanwhile
       if (StateOf(word) == State::kCold && (word & kRestoring) == 0) {
-        offset = TryAcquireBlock(entry->size, entry->slot);
+        offset = TryAcquireBlock(size, entry->slot);
       }
       SpillTicket ticket = kNoTicket;
       if (offset != kNoBytes) {
         Stripe& stripe = StripeOf(entry);
         MutexLock lock(&stripe.mutex);
         const uint64_t now = entry->word.load(std::memory_order_acquire);
-        if (StateOf(now) == State::kCold && (now & kRestoring) == 0) {
+        if (StateOf(now) == State::kCold && (now & kRestoring) == 0 && entry->size == size) {
           BeginRestore(entry, stripe);
           ticket = entry->ticket;
         }
       }
       if (ticket == kNoTicket) {
-        if (offset != kNoBytes) arena_->Free(offset, entry->size);
+        if (offset != kNoBytes) arena_->Free(offset, size);
         later.push_back(next);
         continue;
       }
       counters_.Mine().Add(Counter::kMissesCold);
       reads.push_back({ticket, entry->id.load(std::memory_order_relaxed), TypeOf(entry->type),
-                       absl::MakeSpan(arena_->At(offset), entry->size)});
+                       absl::MakeSpan(arena_->At(offset), size)});
       offsets.push_back(offset);
       reading.push_back(next);
-      bytes += entry->size;
+      bytes += size;
     }
     if (!reads.empty()) {
       std::vector<absl::Status> results;

@@ -43,7 +43,7 @@ absl::Status StoreCore::PinInPassing(Entry** entry, const GetOptions& options) {
   absl::StatusOr<Entry*> copy = MakeCopyEntry(original, word, options.wait_for_room_max);
   if (!copy.ok()) return copy.status();
   SpillRead read{ticket, original->id.load(std::memory_order_relaxed), TypeOf(original->type),
-                 absl::MakeSpan(BytesOf(*copy), original->size)};
+                 absl::MakeSpan(BytesOf(*copy), (*copy)->size)};
   std::vector<absl::Status> statuses;
   backend_->Read(absl::MakeConstSpan(&read, 1), &statuses);
   const absl::Status status = FollowMoves(original, read, statuses[0]);
@@ -54,7 +54,7 @@ absl::Status StoreCore::PinInPassing(Entry** entry, const GetOptions& options) {
   }
   CounterBlock& mine = counters_.Mine();
   mine.Add(Counter::kMissesPassing);
-  mine.Add(Counter::kPassingBytes, original->size);
+  mine.Add(Counter::kPassingBytes, (*copy)->size);
   *entry = *copy;
   return absl::OkStatus();
 }
@@ -80,7 +80,6 @@ absl::StatusOr<Entry*> StoreCore::MakeCopyEntry(const Entry* original, uint64_t 
   copy->id.store(original->id.load(std::memory_order_relaxed), std::memory_order_relaxed);
   copy->place.store(PlaceOf(*offset), std::memory_order_relaxed);
   copy->size.store(size, std::memory_order_relaxed);
-  copy->ticket = kNoTicket;
   copy->type = original->type;
   copy->created_ds = original->created_ds;
   copy->accessed_ds.store(now_ds_.load(std::memory_order_relaxed), std::memory_order_relaxed);

@@ -90,16 +90,21 @@ absl::Status StoreCore::CheckContains(absl::Span<const AnyRef> refs) {
 
 void StoreCore::AddContained(absl::Span<const AnyRef> refs, EntryExtras* extras) {
   std::vector<Entry*>& contains = extras->contains;
+  const auto by_id = [](const Entry* a, const Entry* b) {
+    return a->id.load(std::memory_order_relaxed) < b->id.load(std::memory_order_relaxed);
+  };
+  const size_t sorted = contains.size();
   contains.reserve(contains.size() + refs.size());
   for (const AnyRef& ref : refs) {
     Entry* contained = HandleAccess::EntryOf(ref);
     if (contained == nullptr) continue;
+    // A value that is set again contains mostly the same.
+    const auto end = contains.begin() + static_cast<ptrdiff_t>(sorted);
+    if (std::binary_search(contains.begin(), end, contained, by_id)) continue;
     internal::Ref(contained);
     contains.push_back(contained);
   }
-  std::sort(contains.begin(), contains.end(), [](const Entry* a, const Entry* b) {
-    return a->id.load(std::memory_order_relaxed) < b->id.load(std::memory_order_relaxed);
-  });
+  std::sort(contains.begin(), contains.end(), by_id);
 }
 
 absl::Status StoreCore::CheckSize(uint64_t size) {
@@ -182,7 +187,6 @@ absl::StatusOr<Entry*> StoreCore::AcquireEntry(uint64_t id, State state, uint16_
   }
   entry->place.store(kNoBytes, std::memory_order_relaxed);
   entry->size.store(0, std::memory_order_relaxed);
-  entry->ticket = kNoTicket;
   entry->type = type;
   entry->created_ds = now_ds_.load(std::memory_order_relaxed);
   entry->accessed_ds.store(entry->created_ds, std::memory_order_relaxed);

@@ -176,7 +176,7 @@ StoreCore::DropResult StoreCore::TryDrop(const Evictor::Victim& victim, bool spa
     if (result == DropResult::kDropped) {
       *freed += block_bytes;
       // While nobody had the victim's queue, a Flush may have written it and queued it again.
-      evictor_->Remove(entry);
+      evictor_->LeaveQueue(entry);
     }
     if (result == DropResult::kPinned) evictor_->Readmit(victim);
     if (result == DropResult::kDirty) {

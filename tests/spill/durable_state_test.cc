@@ -95,6 +95,24 @@ INSTANTIATE_TEST_SUITE_P(
                       Variant{"rocksdb", [](const std::string& d) { return OpenKeep(d); }}),
     [](const auto& variant) { return std::string(variant.param.name); });
 
+TEST_P(DurableStateTest, ARecordMayTakeThePlaceOfOneOfTheSameObject) {
+  for (size_t bytes : {100, 100000}) {
+    const uint64_t id = bytes;
+    const std::string name = absl::StrCat("name ", bytes);
+    const SpillTicket before =
+        WriteNamed(backend_.get(), id, RandomPayload(id, bytes), name).ticket;
+    const SpillTicket after =
+        WriteNamed(backend_.get(), id, RandomPayload(id + 1, bytes), "", before).ticket;
+    const absl::StatusOr<SpillScanEntry> entry = state_->FindObject(id);
+    ASSERT_TRUE(entry.ok()) << entry.status();
+    EXPECT_EQ(entry->ticket, after);
+    EXPECT_EQ(state_->FindName(name).value(), id);
+    EXPECT_EQ(ReadBack(backend_.get(), {id, RandomPayload(id + 1, bytes), after}),
+              absl::OkStatus());
+  }
+  EXPECT_EQ(backend_->Usage().live_records, 2u);
+}
+
 TEST_P(DurableStateTest, ANameIsBoundTogetherWithItsRecord) {
   for (size_t bytes : {0, 100, 100000}) {
     const uint64_t id = bytes + 1;
