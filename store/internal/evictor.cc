@@ -13,6 +13,9 @@ namespace {
 constexpr uint64_t kHeadroomBytes = 64 * 1024;
 constexpr uint64_t kChargeStepBytes = 64 * 1024;
 
+// Victims that one search gives back because they were hit.
+constexpr int kSparedMax = 64;
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Evictor>> Evictor::Create(std::string_view policy_name,
@@ -105,11 +108,18 @@ std::optional<Evictor::Victim> Evictor::NextToSpill() {
 std::optional<Evictor::Victim> Evictor::NextVictim() {
   MutexLock lock(&mutex_);
   DrainHits();
-  const std::optional<SlotIndex> slot = policy_->Evict();
-  if (!slot) return std::nullopt;
-  Entry* entry = entries_->At(*slot);
-  entry->queued_in = QueuedIn::kNone;
-  return Victim{entry, entry->id.load(std::memory_order_relaxed)};
+  for (int spared = 0;; ++spared) {
+    const std::optional<SlotIndex> slot = policy_->Evict();
+    if (!slot) return std::nullopt;
+    Entry* entry = entries_->At(*slot);
+    entry->queued_in = QueuedIn::kNone;
+    const uint64_t id = entry->id.load(std::memory_order_relaxed);
+    // A hit for which no ring had room is made up for here.
+    const bool hit = hit_tracking_ == HitTracking::kOrderedOnce &&
+                     entry->marks.load(std::memory_order_relaxed) == kHitUnreported;
+    if (!hit || spared == kSparedMax) return Victim{entry, id};
+    ReadmitLocked(entry, id);
+  }
 }
 
 void Evictor::PushOutgoing(const Victim& victim) {

@@ -30,6 +30,11 @@ namespace spillway::internal {
 // stripe lock and checks that the entry still has it.
 class Evictor final : public HitMarks {
  public:
+  // Marks of an object for a policy that hears of hits once: the hit is in a ring, or none had room
+  // for it.
+  static constexpr uint8_t kHitReported = 1;
+  static constexpr uint8_t kHitUnreported = 2;
+
   struct Victim {
     Entry* entry = nullptr;
     uint64_t id = 0;

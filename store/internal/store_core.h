@@ -194,11 +194,11 @@ class StoreCore final : public RelocationListener {
     const uint8_t marks = entry->marks.load(std::memory_order_relaxed);
     if (hit_tracking_ == HitTracking::kOrderedOnce) {
       // One use until the policy has seen it.
-      if (marks != kHitReported) {
+      if (marks == 0) {
         // First the mark: who takes the hit from the ring takes the mark, too.
-        entry->marks.store(kHitReported, std::memory_order_relaxed);
+        entry->marks.store(Evictor::kHitReported, std::memory_order_relaxed);
         if (!mine.PushHit(entry->slot)) {
-          entry->marks.store(kHitUnreported, std::memory_order_relaxed);
+          entry->marks.store(Evictor::kHitUnreported, std::memory_order_relaxed);
         }
       }
     } else {
@@ -261,10 +261,6 @@ class StoreCore final : public RelocationListener {
   friend class Spiller;
 
   static constexpr int kStripes = 64;
-
-  // Marks of an object whose hits are reported once: it is in a ring, or none had room for it.
-  static constexpr uint8_t kHitReported = 1;
-  static constexpr uint8_t kHitUnreported = 2;
 
   struct alignas(64) Stripe {
     Mutex mutex;
