@@ -218,6 +218,12 @@ void RuntimeCore::Launch(Task* task, const absl::Status& refused) {
   static thread_local uint64_t launches = 0;
   if (++launches % kSampledOneIn == 0) task->submitted_ns_ = clock_->MonotonicNanos();
   for (const void* key : task->result_keys_) producers_.Insert(key, task);
+  // Who has ended it meanwhile may have taken its keys out before the last of them was put in.
+  if (task->claimed()) [[unlikely]] {
+    ForgetProducer(task);
+    EndUnrun(task, ShutDownError());
+    return;
+  }
   // A shutdown that began meanwhile may have looked for tasks before this one could be found.
   if (phase_.load(std::memory_order_seq_cst) >= Phase::kCancelling) [[unlikely]] {
     EndUnrun(task, ShutDownError());
@@ -295,7 +301,7 @@ void RuntimeCore::MakeReady(Task* task) {
 // ---- The end of a task ----
 
 void RuntimeCore::ForgetProducer(Task* task) {
-  for (const void* key : task->result_keys_) producers_.Erase(key);
+  for (const void* key : task->result_keys_) producers_.Erase(key, task);
 }
 
 bool RuntimeCore::EndUnrun(Task* task, const absl::Status& status) {
