@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "glog/logging.h"
@@ -23,6 +24,21 @@ namespace {
 constexpr absl::Duration kLookAgain = absl::Milliseconds(50);
 
 }  // namespace
+
+// With a call goes what the user gave it, and perhaps the last reference to the actor.
+class ActorCore::Dropped {
+ public:
+  Dropped() = default;
+  Dropped(const Dropped&) = delete;
+  Dropped& operator=(const Dropped&) = delete;
+  ~Dropped() {
+    for (Task* call : calls_) call->Unref();
+  }
+  void Add(Task* call) { calls_.push_back(call); }
+
+ private:
+  absl::InlinedVector<Task*, 4> calls_;
+};
 
 ActorCore::ActorCore(std::shared_ptr<RuntimeCore> core, const ActorOptions& options, ActorType type)
     : options_(options), type_(std::move(type)), core_(std::move(core)) {}
@@ -151,6 +167,7 @@ absl::Status ActorCore::Enter(Task* call) {
 void ActorCore::Deliver(Task* call) {
   absl::Status dead;
   {
+    Dropped dropped;
     MutexLock lock(&mutex_);
     if (state_ == State::kDead) {
       dead = why_dead_;
@@ -160,7 +177,7 @@ void ActorCore::Deliver(Task* call) {
         for (Deferred& deferred : line->second) {
           if (deferred.call == call) deferred.ready = true;
         }
-        FlushDeferred(call->caller());
+        FlushDeferred(call->caller(), &dropped);
       }
       StartTurns();
     } else {
@@ -176,7 +193,7 @@ void ActorCore::Deliver(Task* call) {
   if (!dead.ok()) core_->EndUnrun(call, FailureOf(call->name(), dead));
 }
 
-void ActorCore::FlushDeferred(uint64_t caller) {
+void ActorCore::FlushDeferred(uint64_t caller, Dropped* dropped) {
   const auto line = deferred_.find(caller);
   if (line == deferred_.end()) return;
   std::deque<Deferred>& calls = line->second;
@@ -189,17 +206,17 @@ void ActorCore::FlushDeferred(uint64_t caller) {
     if (!over && call->Transit(TaskState::kWaiting, TaskState::kReady)) {
       mailbox_.push_back(call);
     } else {
-      call->Unref();
+      dropped->Add(call);
     }
   }
   if (calls.empty()) deferred_.erase(line);
 }
 
-void ActorCore::FlushAllDeferred() {
+void ActorCore::FlushAllDeferred(Dropped* dropped) {
   std::vector<uint64_t> callers;
   for (const auto& [caller, line] : deferred_) callers.push_back(caller);
   std::sort(callers.begin(), callers.end());
-  for (const uint64_t caller : callers) FlushDeferred(caller);
+  for (const uint64_t caller : callers) FlushDeferred(caller, dropped);
 }
 
 bool ActorCore::ShouldEnd() const {
@@ -220,9 +237,10 @@ void ActorCore::StartTurns() {
 }
 
 void ActorCore::CallFinished() {
+  Dropped dropped;
   MutexLock lock(&mutex_);
   --outstanding_;
-  if (deferred_count_ > 0) FlushAllDeferred();
+  if (deferred_count_ > 0) FlushAllDeferred(&dropped);
   StartTurns();
 }
 
@@ -265,6 +283,7 @@ Task* ActorCore::NextCall(bool finished_one) {
   for (;;) {
     absl::Status fatal;
     {
+      Dropped dropped;
       MutexLock lock(&mutex_);
       const auto over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> Task* {
         --turns_;
@@ -280,7 +299,7 @@ Task* ActorCore::NextCall(bool finished_one) {
             running_calls_.push_back(call);
             return call;
           }
-          call->Unref();  // cancelled
+          dropped.Add(call);  // it was cancelled
         }
         if (!ShouldEnd()) return over();
       }
@@ -413,6 +432,7 @@ void ActorCore::Stop() {
 
 void ActorCore::Kill() {
   std::vector<Task*> queued;
+  std::vector<Task*> running;
   {
     MutexLock lock(&mutex_);
     if (state_ == State::kDead) return;
@@ -425,9 +445,15 @@ void ActorCore::Kill() {
     }
     deferred_.clear();
     deferred_count_ = 0;
-    for (Task* call : running_calls_) call->RequestStop();
+    running = running_calls_;
+    for (Task* call : running) call->Ref();
     WakeCallers();
     StartTurns();
+  }
+  // Calls back what the calls have registered with their stop tokens.
+  for (Task* call : running) {
+    call->RequestStop();
+    call->Unref();
   }
   const absl::Status killed =
       absl::CancelledError(absl::StrCat("actor ", options_.name, " was killed"));

@@ -109,6 +109,8 @@ class ActorCore final : public Runnable {
 
  private:
   enum class State : uint8_t { kNew, kBuilding, kAlive, kDead };
+  // Calls to be let go of when the lock is free again: declared before it is taken.
+  class Dropped;
   struct Deferred {
     Task* call;  // one reference
     bool ready;
@@ -123,8 +125,8 @@ class ActorCore final : public Runnable {
   void StartTurns() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool ShouldEnd() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Calls of all callers whose turn has come go to the mailbox.
-  void FlushDeferred(uint64_t caller) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void FlushAllDeferred() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FlushDeferred(uint64_t caller, Dropped* dropped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FlushAllDeferred(Dropped* dropped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Builds the object, and loads the last checkpoint into it.
   absl::Status Build();
   void Rebuild(const absl::Status& failure);

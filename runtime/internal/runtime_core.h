@@ -1,8 +1,10 @@
 // The engine behind Runtime and ActorHandle: tasks from their submission to their end.
 //
-// Threads: callers', workers' (scheduler.h), one for timers, a few that fetch arguments. Locks are
-// leaves: none is held while another one of the runtime is taken, a task is called, the store is
-// called or a callback is made, but for the scheduler's own.
+// Threads: callers', workers' (scheduler.h), one for timers, a few that fetch arguments. Under a
+// lock no task is called, no callback is made and no last reference to a task is dropped, since all
+// of these run code of users. An actor's lock is held while its turns are queued, which takes the
+// scheduler's, and the admission's while it asks the store about arguments;
+// Shutdown's is held throughout; the others are leaves.
 #ifndef SPILLWAY_RUNTIME_INTERNAL_RUNTIME_CORE_H_
 #define SPILLWAY_RUNTIME_INTERNAL_RUNTIME_CORE_H_
 
