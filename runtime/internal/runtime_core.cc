@@ -355,7 +355,9 @@ void RuntimeCore::CallEnded(Task* task, const absl::Status& status) {
 void RuntimeCore::Finished(Task* task) {
   admission_->Release(task);
   if (task->failed_) Count(Tally::kFailed);
+  // It may be the task that keeps it.
   ActorCore* const actor = task->actor_;
+  if (actor != nullptr) actor->Ref();
   Stripe& mine = MyStripe();
   mine.counts[static_cast<size_t>(Tally::kFinishedBytes)].fetch_add(task->held_bytes_,
                                                                     std::memory_order_relaxed);
@@ -370,6 +372,7 @@ void RuntimeCore::Finished(Task* task) {
   mine.counts[static_cast<size_t>(Tally::kFinished)].fetch_add(1, std::memory_order_seq_cst);
   if (waiters_count_.load(std::memory_order_seq_cst) > 0) [[unlikely]]
     WakeWaiters();
+  if (actor != nullptr) actor->Unref();
 }
 
 void RuntimeCore::OnTimeout(Task* task) {

@@ -100,6 +100,8 @@ class Task : public Runnable {
   absl::string_view name() const;
   RuntimeCore* core() const { return core_; }
   ActorCore* actor() const { return actor_; }
+  // Makes it a call of `actor`, which it keeps. REQUIRES: before it is entered.
+  void SetActor(ActorCore* actor, uint64_t caller);
   // Of an actor's call: who made it, and whether it waits in its caller's line.
   uint64_t caller() const { return caller_; }
   bool deferred() const { return deferred_; }
@@ -136,7 +138,7 @@ class Task : public Runnable {
  protected:
   friend class RuntimeCore;
 
-  ~Task() override = default;
+  ~Task() override;
 
   // Resolves the arguments and calls. If that went well, and Claim() says so, stores the results
   // and returns OK; else returns why not, or OK if nobody wants them.
@@ -152,7 +154,7 @@ class Task : public Runnable {
   void BeforeResults();
 
   RuntimeCore* const core_;
-  ActorCore* actor_ = nullptr;       // of an actor's call; one handle's worth of life held
+  ActorCore* actor_ = nullptr;       // of an actor's call; one reference
   std::shared_ptr<void> core_kept_;  // while arguments have callbacks to the task
   std::atomic<uint32_t> refs_{1};    // the first one is given up at the end
   std::atomic<uint32_t> waiting_for_{1};

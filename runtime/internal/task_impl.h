@@ -239,10 +239,6 @@ class TaskImpl final : public Task {
   }
 
   void SetCount(size_t count) requires kMany { result_.count = count; }
-  void SetActor(ActorCore* actor, uint64_t caller) {
-    actor_ = actor;
-    caller_ = caller;
-  }
   uint64_t held_bytes() const { return held_bytes_; }
 
   // Makes the promises. REQUIRES: before Launch.
