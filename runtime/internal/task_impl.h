@@ -340,7 +340,13 @@ class TaskImpl final : public Task {
   absl::Status Deliver(typename Types::Value&& value) {
     if (!Claim()) return absl::OkStatus();
     BeforeResults();
-    if (absl::Status status = result_.Set(std::move(value)); !status.ok()) {
+    absl::Status status;
+    try {
+      status = result_.Set(std::move(value));
+    } catch (...) {
+      status = StatusOfException();  // of a codec, or of the value's move
+    }
+    if (!status.ok()) {
       failed_ = true;
       result_.Fail(FailureOf(name(), status));
     }
