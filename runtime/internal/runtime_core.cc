@@ -334,8 +334,13 @@ void RuntimeCore::CallEnded(Task* task, const absl::Status& status) {
       const Timers::Handle retry =
           timers_->At(clock_->Now() + delay, [this, kept] { ArgumentReady(kept.get()); });
       if (retry.second == 0) EndUnrun(task, ShutDownError());
-      // Who cancelled it meanwhile may have found it running, and left its end to us.
-      if (task->claimed() || task->stop_requested()) EndUnrun(task, ShutDownError());
+      // Who cancelled it meanwhile may have found it running, and left its end to us. So may a
+      // shutdown, which either finds it waiting or is seen here.
+      std::atomic_thread_fence(std::memory_order_seq_cst);
+      if (task->claimed() || task->stop_requested() ||
+          phase_.load(std::memory_order_seq_cst) >= Phase::kCancelling) {
+        EndUnrun(task, ShutDownError());
+      }
       return;
     }
   }
@@ -498,11 +503,13 @@ bool RuntimeCore::AwaitQuiet(absl::Time deadline) {
 }
 
 void RuntimeCore::CancelAll(const absl::Status& status) {
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // CallEnded has the other
   const std::vector<Task*> tasks = producers_.All();
   // First those that do not run: else a task that stops would make way for one of them.
   for (Task* task : tasks) EndUnrun(task, FailureOf(task->name(), status));
   for (Task* task : tasks) {
-    if (task->state() == TaskState::kRunning) task->RequestStop();
+    // One that has run meanwhile may wait for another attempt.
+    if (!EndUnrun(task, FailureOf(task->name(), status))) task->RequestStop();
     task->Unref();
   }
 }
