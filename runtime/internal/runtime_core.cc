@@ -235,39 +235,82 @@ void RuntimeCore::Launch(Task* task, const absl::Status& refused) {
 void RuntimeCore::AwaitArguments(Task* task) {
   if (task->dependency_count() == 0) return ArgumentReady(task);
   const TaskPtr kept(task);
-  for (const AnyRef& ref : task->dependencies_) {
+  const size_t count = task->dependency_count();
+  size_t pending = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const AnyRef& ref = task->dependency(i);
     if (!ref || ref.ready()) continue;
+    ++pending;
     if (task->core_kept_ == nullptr) task->core_kept_ = shared_from_this();
     task->waiting_for_.fetch_add(1, std::memory_order_relaxed);
     task->Ref();
-    ref.OnReady([task] {
+    ref.OnReady([task, i] {
       const std::shared_ptr<void> core = task->core_kept_;
-      task->core_->ArgumentReady(task);
+      task->core_->ArgumentSettled(task, i);
       task->Unref();
     });
+  }
+  // Nobody else looks at those that were there before, until the last one is.
+  for (size_t i = 0; pending > 0 && pending < count && i < count; ++i) {
+    const AnyRef& ref = task->dependency(i);
+    if (ref && !ref.ready()) continue;
+    if (FailedByArgument(task, i)) return;
+  }
+  ArgumentReady(task);
+}
+
+bool RuntimeCore::FailedByArgument(Task* task, size_t index) {
+  if (task->reconstructible()) return false;
+  const AnyRef& ref = task->dependency(index);
+  if (ref.resident()) return false;
+  const absl::Status error = ref.error();
+  if (error.ok()) return false;
+  GoOn(task, error);
+  return true;
+}
+
+void RuntimeCore::ArgumentSettled(Task* task, size_t index) {
+  // The last one sees to all of them. As long as it is not this thread's turn to count, the task
+  // does not run, and its arguments stay.
+  if (task->waiting_for_.load(std::memory_order_acquire) > 1 && FailedByArgument(task, index)) {
+    // Its end is on the way; nobody needs to come to zero.
+    return;
   }
   ArgumentReady(task);
 }
 
 void RuntimeCore::ArgumentReady(Task* task) {
-  if (task->waiting_for_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (task->waiting_for_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    GoOn(task, absl::OkStatus());
+  }
+}
+
+void RuntimeCore::GoOn(Task* task, const absl::Status& argument_error) {
   // A task that fails makes those that need it fail, and so on: a loop, not a recursion, so that a
   // chain of any length ends in constant stack. The list belongs to the outermost call.
-  static thread_local std::vector<TaskPtr>* following = nullptr;
+  struct Step {
+    TaskPtr task;
+    absl::Status argument_error;
+    void Take() const {
+      if (argument_error.ok()) return task->core()->ArgumentsReady(task.get());
+      task->core()->EndUnrun(task.get(), FailureByArgument(task->name(), argument_error));
+    }
+  };
+  static thread_local std::vector<Step>* following = nullptr;
   if (following != nullptr) {
-    following->emplace_back(task);
+    following->push_back({TaskPtr(task), argument_error});
     return;
   }
   // Most tasks have nobody following.
   if (task->dependency_count() == 0) return ArgumentsReady(task);
-  std::vector<TaskPtr> mine;
+  std::vector<Step> mine;
   following = &mine;
-  ArgumentsReady(task);
+  Step{TaskPtr(task), argument_error}.Take();
   for (size_t i = 0; i < mine.size(); ++i) {
     // A copy: the vector grows meanwhile.
-    const TaskPtr next = mine[i];
-    const std::shared_ptr<void> core = next->core_kept_;
-    next->core()->ArgumentsReady(next.get());
+    const Step next = mine[i];
+    const std::shared_ptr<void> core = next.task->core_kept_;
+    next.Take();
   }
   following = nullptr;
 }

@@ -87,6 +87,8 @@ class RuntimeCore final : public WaitHook, public std::enable_shared_from_this<R
   void Launch(Task* task, const absl::Status& refused);
   // One argument, or Launch itself, is through.
   void ArgumentReady(Task* task);
+  // Argument `index`, which was waited for, is: if it has failed, so does the task, at once.
+  void ArgumentSettled(Task* task, size_t index);
   // To the queue of ready tasks.
   void MakeReady(Task* task);
   // Ends a task that does not run and will not. Nothing if it runs or has ended.
@@ -156,6 +158,11 @@ class RuntimeCore final : public WaitHook, public std::enable_shared_from_this<R
   static size_t MyStripeNumber();
 
   void ArgumentsReady(Task* task);
+  // Whether argument `index` has an error, by which the task ends now. A reconstructible task waits
+  // for all of them: in its next run, callbacks of the one before must not count.
+  bool FailedByArgument(Task* task, size_t index);
+  // All arguments are there, or one of them has failed: with it the task goes on, or ends.
+  void GoOn(Task* task, const absl::Status& argument_error);
   // Launches a task again whose results were lost meanwhile; else it rests.
   void RunAgain(Task* task);
   void OnTimeout(Task* task);
