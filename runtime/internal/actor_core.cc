@@ -130,7 +130,7 @@ absl::Status ActorCore::Enter(Task* call) {
         const bool has_line = deferred_count_ > 0 && deferred_.contains(call->caller());
         if (call->dependency_count() > 0 || has_line) {
           call->Ref();
-          deferred_[call->caller()].push_back({call, false});
+          deferred_[call->caller()].push_back(call);
           ++deferred_count_;
           call->SetDeferred();
         }
@@ -172,13 +172,8 @@ void ActorCore::Deliver(Task* call) {
     if (state_ == State::kDead) {
       dead = why_dead_;
     } else if (call->deferred()) {
-      const auto line = deferred_.find(call->caller());
-      if (line != deferred_.end()) {
-        for (Deferred& deferred : line->second) {
-          if (deferred.call == call) deferred.ready = true;
-        }
-        FlushDeferred(call->caller(), &dropped);
-      }
+      call->SetDeliverable();
+      FlushDeferred(call->caller(), &dropped);
       StartTurns();
     } else {
       call->Ref();
@@ -196,11 +191,11 @@ void ActorCore::Deliver(Task* call) {
 void ActorCore::FlushDeferred(uint64_t caller, Dropped* dropped) {
   const auto line = deferred_.find(caller);
   if (line == deferred_.end()) return;
-  std::deque<Deferred>& calls = line->second;
+  std::deque<Task*>& calls = line->second;
   while (!calls.empty()) {
-    Task* const call = calls.front().call;
+    Task* const call = calls.front();
     const bool over = call->state() == TaskState::kDone;  // cancelled, or an argument has failed
-    if (!calls.front().ready && !over) break;
+    if (!call->deliverable() && !over) break;
     calls.pop_front();
     --deferred_count_;
     if (!over && call->Transit(TaskState::kWaiting, TaskState::kReady)) {
@@ -402,7 +397,7 @@ void ActorCore::End(const absl::Status& why, bool failed) {
     queued.assign(mailbox_.begin(), mailbox_.end());
     mailbox_.clear();
     for (auto& [caller, line] : deferred_) {
-      for (const Deferred& deferred : line) queued.push_back(deferred.call);
+      queued.insert(queued.end(), line.begin(), line.end());
     }
     deferred_.clear();
     deferred_count_ = 0;
@@ -441,7 +436,7 @@ void ActorCore::Kill() {
     queued.assign(mailbox_.begin(), mailbox_.end());
     mailbox_.clear();
     for (auto& [caller, line] : deferred_) {
-      for (const Deferred& deferred : line) queued.push_back(deferred.call);
+      queued.insert(queued.end(), line.begin(), line.end());
     }
     deferred_.clear();
     deferred_count_ = 0;

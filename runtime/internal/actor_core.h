@@ -111,10 +111,6 @@ class ActorCore final : public Runnable {
   enum class State : uint8_t { kNew, kBuilding, kAlive, kDead };
   // Calls to be let go of when the lock is free again: declared before it is taken.
   class Dropped;
-  struct Deferred {
-    Task* call;  // one reference
-    bool ready;
-  };
 
   ~ActorCore() override;
 
@@ -150,7 +146,8 @@ class ActorCore final : public Runnable {
   absl::Status why_dead_ ABSL_GUARDED_BY(mutex_);
   absl::Status fatal_ ABSL_GUARDED_BY(mutex_);         // not OK: to be built anew
   std::deque<Task*> mailbox_ ABSL_GUARDED_BY(mutex_);  // one reference each
-  absl::flat_hash_map<uint64_t, std::deque<Deferred>> deferred_ ABSL_GUARDED_BY(mutex_);
+  // By caller, in the order of its calls; one reference each.
+  absl::flat_hash_map<uint64_t, std::deque<Task*>> deferred_ ABSL_GUARDED_BY(mutex_);
   uint64_t deferred_count_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Task*> running_calls_ ABSL_GUARDED_BY(mutex_);
   int turns_ ABSL_GUARDED_BY(mutex_) = 0;                 // queued or running

@@ -106,6 +106,15 @@ class Task : public Runnable {
   uint64_t caller() const { return caller_; }
   bool deferred() const { return deferred_; }
   void SetDeferred() { deferred_ = true; }
+  // Of one in its caller's line: whether its arguments have values. Guarded by the actor's lock.
+  bool deliverable() const { return deliverable_; }
+  void SetDeliverable() { deliverable_ = true; }
+  // What tells it from all other callers: next(), the first time. REQUIRES: it is Current().
+  template <typename Next>
+  uint64_t NumberAsCaller(const Next& next) {
+    if (number_as_caller_ == 0) number_as_caller_ = next();
+    return number_as_caller_;
+  }
   const AnyRef& dependency(size_t i) const { return dependencies_[i]; }
   size_t dependency_count() const { return dependencies_.size(); }
   // Adds an argument that has to have a value first; its index.
@@ -166,7 +175,9 @@ class Task : public Runnable {
   uint64_t held_bytes_ = 0;   // as counted at its launch
   int64_t submitted_ns_ = 0;  // 0 unless its times are sampled
   uint64_t caller_ = 0;
+  uint64_t number_as_caller_ = 0;
   bool deferred_ = false;  // constant once it was entered
+  bool deliverable_ = false;
   absl::InlinedVector<AnyRef, 2> dependencies_;
   absl::InlinedVector<const void*, 1> result_keys_;
   std::unique_ptr<TaskDetails> details_;
