@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "glog/logging.h"
@@ -23,6 +24,21 @@ namespace {
 constexpr absl::Duration kLookAgain = absl::Milliseconds(50);
 
 }  // namespace
+
+// With a call goes what the user gave it, and perhaps the last reference to the actor.
+class ActorCore::Dropped {
+ public:
+  Dropped() = default;
+  Dropped(const Dropped&) = delete;
+  Dropped& operator=(const Dropped&) = delete;
+  ~Dropped() {
+    for (Task* call : calls_) call->Unref();
+  }
+  void Add(Task* call) { calls_.push_back(call); }
+
+ private:
+  absl::InlinedVector<Task*, 4> calls_;
+};
 
 ActorCore::ActorCore(std::shared_ptr<RuntimeCore> core, const ActorOptions& options, ActorType type)
     : options_(options), type_(std::move(type)), core_(std::move(core)) {}
@@ -114,7 +130,7 @@ absl::Status ActorCore::Enter(Task* call) {
         const bool has_line = deferred_count_ > 0 && deferred_.contains(call->caller());
         if (call->dependency_count() > 0 || has_line) {
           call->Ref();
-          deferred_[call->caller()].push_back({call, false});
+          deferred_[call->caller()].push_back(call);
           ++deferred_count_;
           call->SetDeferred();
         }
@@ -151,17 +167,13 @@ absl::Status ActorCore::Enter(Task* call) {
 void ActorCore::Deliver(Task* call) {
   absl::Status dead;
   {
+    Dropped dropped;
     MutexLock lock(&mutex_);
     if (state_ == State::kDead) {
       dead = why_dead_;
     } else if (call->deferred()) {
-      const auto line = deferred_.find(call->caller());
-      if (line != deferred_.end()) {
-        for (Deferred& deferred : line->second) {
-          if (deferred.call == call) deferred.ready = true;
-        }
-        FlushDeferred(call->caller());
-      }
+      call->SetDeliverable();
+      FlushDeferred(call->caller(), &dropped);
       StartTurns();
     } else {
       call->Ref();
@@ -176,30 +188,30 @@ void ActorCore::Deliver(Task* call) {
   if (!dead.ok()) core_->EndUnrun(call, FailureOf(call->name(), dead));
 }
 
-void ActorCore::FlushDeferred(uint64_t caller) {
+void ActorCore::FlushDeferred(uint64_t caller, Dropped* dropped) {
   const auto line = deferred_.find(caller);
   if (line == deferred_.end()) return;
-  std::deque<Deferred>& calls = line->second;
+  std::deque<Task*>& calls = line->second;
   while (!calls.empty()) {
-    Task* const call = calls.front().call;
+    Task* const call = calls.front();
     const bool over = call->state() == TaskState::kDone;  // cancelled, or an argument has failed
-    if (!calls.front().ready && !over) break;
+    if (!call->deliverable() && !over) break;
     calls.pop_front();
     --deferred_count_;
     if (!over && call->Transit(TaskState::kWaiting, TaskState::kReady)) {
       mailbox_.push_back(call);
     } else {
-      call->Unref();
+      dropped->Add(call);
     }
   }
   if (calls.empty()) deferred_.erase(line);
 }
 
-void ActorCore::FlushAllDeferred() {
+void ActorCore::FlushAllDeferred(Dropped* dropped) {
   std::vector<uint64_t> callers;
   for (const auto& [caller, line] : deferred_) callers.push_back(caller);
   std::sort(callers.begin(), callers.end());
-  for (const uint64_t caller : callers) FlushDeferred(caller);
+  for (const uint64_t caller : callers) FlushDeferred(caller, dropped);
 }
 
 bool ActorCore::ShouldEnd() const {
@@ -220,9 +232,10 @@ void ActorCore::StartTurns() {
 }
 
 void ActorCore::CallFinished() {
+  Dropped dropped;
   MutexLock lock(&mutex_);
   --outstanding_;
-  if (deferred_count_ > 0) FlushAllDeferred();
+  if (deferred_count_ > 0) FlushAllDeferred(&dropped);
   StartTurns();
 }
 
@@ -265,6 +278,7 @@ Task* ActorCore::NextCall(bool finished_one) {
   for (;;) {
     absl::Status fatal;
     {
+      Dropped dropped;
       MutexLock lock(&mutex_);
       const auto over = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> Task* {
         --turns_;
@@ -280,7 +294,7 @@ Task* ActorCore::NextCall(bool finished_one) {
             running_calls_.push_back(call);
             return call;
           }
-          call->Unref();  // cancelled
+          dropped.Add(call);  // it was cancelled
         }
         if (!ShouldEnd()) return over();
       }
@@ -383,7 +397,7 @@ void ActorCore::End(const absl::Status& why, bool failed) {
     queued.assign(mailbox_.begin(), mailbox_.end());
     mailbox_.clear();
     for (auto& [caller, line] : deferred_) {
-      for (const Deferred& deferred : line) queued.push_back(deferred.call);
+      queued.insert(queued.end(), line.begin(), line.end());
     }
     deferred_.clear();
     deferred_count_ = 0;
@@ -413,6 +427,7 @@ void ActorCore::Stop() {
 
 void ActorCore::Kill() {
   std::vector<Task*> queued;
+  std::vector<Task*> running;
   {
     MutexLock lock(&mutex_);
     if (state_ == State::kDead) return;
@@ -421,13 +436,19 @@ void ActorCore::Kill() {
     queued.assign(mailbox_.begin(), mailbox_.end());
     mailbox_.clear();
     for (auto& [caller, line] : deferred_) {
-      for (const Deferred& deferred : line) queued.push_back(deferred.call);
+      queued.insert(queued.end(), line.begin(), line.end());
     }
     deferred_.clear();
     deferred_count_ = 0;
-    for (Task* call : running_calls_) call->RequestStop();
+    running = running_calls_;
+    for (Task* call : running) call->Ref();
     WakeCallers();
     StartTurns();
+  }
+  // Calls back what the calls have registered with their stop tokens.
+  for (Task* call : running) {
+    call->RequestStop();
+    call->Unref();
   }
   const absl::Status killed =
       absl::CancelledError(absl::StrCat("actor ", options_.name, " was killed"));

@@ -109,10 +109,8 @@ class ActorCore final : public Runnable {
 
  private:
   enum class State : uint8_t { kNew, kBuilding, kAlive, kDead };
-  struct Deferred {
-    Task* call;  // one reference
-    bool ready;
-  };
+  // Calls to be let go of when the lock is free again: declared before it is taken.
+  class Dropped;
 
   ~ActorCore() override;
 
@@ -123,8 +121,8 @@ class ActorCore final : public Runnable {
   void StartTurns() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool ShouldEnd() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Calls of all callers whose turn has come go to the mailbox.
-  void FlushDeferred(uint64_t caller) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void FlushAllDeferred() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FlushDeferred(uint64_t caller, Dropped* dropped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void FlushAllDeferred(Dropped* dropped) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Builds the object, and loads the last checkpoint into it.
   absl::Status Build();
   void Rebuild(const absl::Status& failure);
@@ -148,7 +146,8 @@ class ActorCore final : public Runnable {
   absl::Status why_dead_ ABSL_GUARDED_BY(mutex_);
   absl::Status fatal_ ABSL_GUARDED_BY(mutex_);         // not OK: to be built anew
   std::deque<Task*> mailbox_ ABSL_GUARDED_BY(mutex_);  // one reference each
-  absl::flat_hash_map<uint64_t, std::deque<Deferred>> deferred_ ABSL_GUARDED_BY(mutex_);
+  // By caller, in the order of its calls; one reference each.
+  absl::flat_hash_map<uint64_t, std::deque<Task*>> deferred_ ABSL_GUARDED_BY(mutex_);
   uint64_t deferred_count_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Task*> running_calls_ ABSL_GUARDED_BY(mutex_);
   int turns_ ABSL_GUARDED_BY(mutex_) = 0;                 // queued or running

@@ -26,10 +26,12 @@ class ProducerIndex {
     shard.tasks.emplace(key, task);
   }
 
-  void Erase(const void* key) {
+  // Nothing if the key is another task's.
+  void Erase(const void* key, const Task* task) {
     Shard& shard = ShardOf(key);
     MutexLock lock(&shard.mutex);
-    shard.tasks.erase(key);
+    const auto found = shard.tasks.find(key);
+    if (found != shard.tasks.end() && found->second == task) shard.tasks.erase(found);
   }
 
   // The task with one more reference, or null.

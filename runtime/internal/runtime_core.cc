@@ -218,6 +218,12 @@ void RuntimeCore::Launch(Task* task, const absl::Status& refused) {
   static thread_local uint64_t launches = 0;
   if (++launches % kSampledOneIn == 0) task->submitted_ns_ = clock_->MonotonicNanos();
   for (const void* key : task->result_keys_) producers_.Insert(key, task);
+  // Who has ended it meanwhile may have taken its keys out before the last of them was put in.
+  if (task->claimed()) [[unlikely]] {
+    ForgetProducer(task);
+    EndUnrun(task, ShutDownError());
+    return;
+  }
   // A shutdown that began meanwhile may have looked for tasks before this one could be found.
   if (phase_.load(std::memory_order_seq_cst) >= Phase::kCancelling) [[unlikely]] {
     EndUnrun(task, ShutDownError());
@@ -229,39 +235,82 @@ void RuntimeCore::Launch(Task* task, const absl::Status& refused) {
 void RuntimeCore::AwaitArguments(Task* task) {
   if (task->dependency_count() == 0) return ArgumentReady(task);
   const TaskPtr kept(task);
-  for (const AnyRef& ref : task->dependencies_) {
+  const size_t count = task->dependency_count();
+  size_t pending = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const AnyRef& ref = task->dependency(i);
     if (!ref || ref.ready()) continue;
+    ++pending;
     if (task->core_kept_ == nullptr) task->core_kept_ = shared_from_this();
     task->waiting_for_.fetch_add(1, std::memory_order_relaxed);
     task->Ref();
-    ref.OnReady([task] {
+    ref.OnReady([task, i] {
       const std::shared_ptr<void> core = task->core_kept_;
-      task->core_->ArgumentReady(task);
+      task->core_->ArgumentSettled(task, i);
       task->Unref();
     });
+  }
+  // Nobody else looks at those that were there before, until the last one is.
+  for (size_t i = 0; pending > 0 && pending < count && i < count; ++i) {
+    const AnyRef& ref = task->dependency(i);
+    if (ref && !ref.ready()) continue;
+    if (FailedByArgument(task, i)) return;
+  }
+  ArgumentReady(task);
+}
+
+bool RuntimeCore::FailedByArgument(Task* task, size_t index) {
+  if (task->reconstructible()) return false;
+  const AnyRef& ref = task->dependency(index);
+  if (ref.resident()) return false;
+  const absl::Status error = ref.error();
+  if (error.ok()) return false;
+  GoOn(task, error);
+  return true;
+}
+
+void RuntimeCore::ArgumentSettled(Task* task, size_t index) {
+  // The last one sees to all of them. As long as it is not this thread's turn to count, the task
+  // does not run, and its arguments stay.
+  if (task->waiting_for_.load(std::memory_order_acquire) > 1 && FailedByArgument(task, index)) {
+    // Its end is on the way; nobody needs to come to zero.
+    return;
   }
   ArgumentReady(task);
 }
 
 void RuntimeCore::ArgumentReady(Task* task) {
-  if (task->waiting_for_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (task->waiting_for_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    GoOn(task, absl::OkStatus());
+  }
+}
+
+void RuntimeCore::GoOn(Task* task, const absl::Status& argument_error) {
   // A task that fails makes those that need it fail, and so on: a loop, not a recursion, so that a
   // chain of any length ends in constant stack. The list belongs to the outermost call.
-  static thread_local std::vector<TaskPtr>* following = nullptr;
+  struct Step {
+    TaskPtr task;
+    absl::Status argument_error;
+    void Take() const {
+      if (argument_error.ok()) return task->core()->ArgumentsReady(task.get());
+      task->core()->EndUnrun(task.get(), FailureByArgument(task->name(), argument_error));
+    }
+  };
+  static thread_local std::vector<Step>* following = nullptr;
   if (following != nullptr) {
-    following->emplace_back(task);
+    following->push_back({TaskPtr(task), argument_error});
     return;
   }
   // Most tasks have nobody following.
   if (task->dependency_count() == 0) return ArgumentsReady(task);
-  std::vector<TaskPtr> mine;
+  std::vector<Step> mine;
   following = &mine;
-  ArgumentsReady(task);
+  Step{TaskPtr(task), argument_error}.Take();
   for (size_t i = 0; i < mine.size(); ++i) {
     // A copy: the vector grows meanwhile.
-    const TaskPtr next = mine[i];
-    const std::shared_ptr<void> core = next->core_kept_;
-    next->core()->ArgumentsReady(next.get());
+    const Step next = mine[i];
+    const std::shared_ptr<void> core = next.task->core_kept_;
+    next.Take();
   }
   following = nullptr;
 }
@@ -295,7 +344,7 @@ void RuntimeCore::MakeReady(Task* task) {
 // ---- The end of a task ----
 
 void RuntimeCore::ForgetProducer(Task* task) {
-  for (const void* key : task->result_keys_) producers_.Erase(key);
+  for (const void* key : task->result_keys_) producers_.Erase(key, task);
 }
 
 bool RuntimeCore::EndUnrun(Task* task, const absl::Status& status) {
@@ -328,8 +377,13 @@ void RuntimeCore::CallEnded(Task* task, const absl::Status& status) {
       const Timers::Handle retry =
           timers_->At(clock_->Now() + delay, [this, kept] { ArgumentReady(kept.get()); });
       if (retry.second == 0) EndUnrun(task, ShutDownError());
-      // Who cancelled it meanwhile may have found it running, and left its end to us.
-      if (task->claimed() || task->stop_requested()) EndUnrun(task, ShutDownError());
+      // Who cancelled it meanwhile may have found it running, and left its end to us. So may a
+      // shutdown, which either finds it waiting or is seen here.
+      std::atomic_thread_fence(std::memory_order_seq_cst);
+      if (task->claimed() || task->stop_requested() ||
+          phase_.load(std::memory_order_seq_cst) >= Phase::kCancelling) {
+        EndUnrun(task, ShutDownError());
+      }
       return;
     }
   }
@@ -349,7 +403,9 @@ void RuntimeCore::CallEnded(Task* task, const absl::Status& status) {
 void RuntimeCore::Finished(Task* task) {
   admission_->Release(task);
   if (task->failed_) Count(Tally::kFailed);
+  // It may be the task that keeps it.
   ActorCore* const actor = task->actor_;
+  if (actor != nullptr) actor->Ref();
   Stripe& mine = MyStripe();
   mine.counts[static_cast<size_t>(Tally::kFinishedBytes)].fetch_add(task->held_bytes_,
                                                                     std::memory_order_relaxed);
@@ -364,6 +420,7 @@ void RuntimeCore::Finished(Task* task) {
   mine.counts[static_cast<size_t>(Tally::kFinished)].fetch_add(1, std::memory_order_seq_cst);
   if (waiters_count_.load(std::memory_order_seq_cst) > 0) [[unlikely]]
     WakeWaiters();
+  if (actor != nullptr) actor->Unref();
 }
 
 void RuntimeCore::OnTimeout(Task* task) {
@@ -489,11 +546,13 @@ bool RuntimeCore::AwaitQuiet(absl::Time deadline) {
 }
 
 void RuntimeCore::CancelAll(const absl::Status& status) {
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // CallEnded has the other
   const std::vector<Task*> tasks = producers_.All();
   // First those that do not run: else a task that stops would make way for one of them.
   for (Task* task : tasks) EndUnrun(task, FailureOf(task->name(), status));
   for (Task* task : tasks) {
-    if (task->state() == TaskState::kRunning) task->RequestStop();
+    // One that has run meanwhile may wait for another attempt.
+    if (!EndUnrun(task, FailureOf(task->name(), status))) task->RequestStop();
     task->Unref();
   }
 }

@@ -1,8 +1,10 @@
 // The engine behind Runtime and ActorHandle: tasks from their submission to their end.
 //
-// Threads: callers', workers' (scheduler.h), one for timers, a few that fetch arguments. Locks are
-// leaves: none is held while another one of the runtime is taken, a task is called, the store is
-// called or a callback is made, but for the scheduler's own.
+// Threads: callers', workers' (scheduler.h), one for timers, a few that fetch arguments. Under a
+// lock no task is called, no callback is made and no last reference to a task is dropped, since all
+// of these run code of users. An actor's lock is held while its turns are queued, which takes the
+// scheduler's, and the admission's while it asks the store about arguments;
+// Shutdown's is held throughout; the others are leaves.
 #ifndef SPILLWAY_RUNTIME_INTERNAL_RUNTIME_CORE_H_
 #define SPILLWAY_RUNTIME_INTERNAL_RUNTIME_CORE_H_
 
@@ -85,6 +87,8 @@ class RuntimeCore final : public WaitHook, public std::enable_shared_from_this<R
   void Launch(Task* task, const absl::Status& refused);
   // One argument, or Launch itself, is through.
   void ArgumentReady(Task* task);
+  // Argument `index`, which was waited for, is: if it has failed, so does the task, at once.
+  void ArgumentSettled(Task* task, size_t index);
   // To the queue of ready tasks.
   void MakeReady(Task* task);
   // Ends a task that does not run and will not. Nothing if it runs or has ended.
@@ -154,6 +158,11 @@ class RuntimeCore final : public WaitHook, public std::enable_shared_from_this<R
   static size_t MyStripeNumber();
 
   void ArgumentsReady(Task* task);
+  // Whether argument `index` has an error, by which the task ends now. A reconstructible task waits
+  // for all of them: in its next run, callbacks of the one before must not count.
+  bool FailedByArgument(Task* task, size_t index);
+  // All arguments are there, or one of them has failed: with it the task goes on, or ends.
+  void GoOn(Task* task, const absl::Status& argument_error);
   // Launches a task again whose results were lost meanwhile; else it rests.
   void RunAgain(Task* task);
   void OnTimeout(Task* task);

@@ -363,9 +363,15 @@ void Scheduler::EndBlocking() {
 Runnable* Scheduler::Next(Worker* worker) {
   Slot* const slot = worker->slot.load(std::memory_order_relaxed);
   if (++slot->tick % kFairTicks == 0) [[unlikely]] {
-    if (Runnable* work = PopPriority(&low_)) return work;
-    if (Runnable* work = PopCommon(slot)) return work;
-    if (Runnable* work = PopOwn(slot)) return work;
+    // Each of them is the first in turn: none can be full for ever at the cost of the others.
+    const uint32_t first = slot->tick / kFairTicks;
+    for (uint32_t i = 0; i < 3; ++i) {
+      const uint32_t queue = (first + i) % 3;
+      Runnable* const work = queue == 0   ? PopPriority(&low_)
+                             : queue == 1 ? PopCommon(slot)
+                                          : PopOwn(slot);
+      if (work != nullptr) return work;
+    }
   }
   if (Runnable* work = PopPriority(&high_)) return work;
   if (slot->next.load(std::memory_order_relaxed) != nullptr) {

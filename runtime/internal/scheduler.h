@@ -13,7 +13,8 @@
 //
 // Order. Work of higher priority first; then what a worker has just made ready itself (its `next`),
 // its own queue, the common queue, others' queues, and work of lower priority. Once in kFairTicks
-// the order is turned round, so that nothing starves.
+// work of lower priority, the common queue or its own queue comes first, each in turn, so that
+// nothing starves.
 //
 // Idle. `searching_` counts workers that look for work. Whoever adds work when nobody searches and
 // a slot is free wakes a worker; whoever stops searching looks once more after saying so. One of

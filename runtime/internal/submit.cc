@@ -1,12 +1,15 @@
 #include "runtime/internal/submit.h"
 
+#include <atomic>
+
 namespace spillway::internal {
 
 uint64_t CallerNumber() {
-  static thread_local char thread_marker;
-  const Task* const task = Task::Current();
-  return task != nullptr ? reinterpret_cast<uintptr_t>(task)
-                         : reinterpret_cast<uintptr_t>(&thread_marker);
+  static std::atomic<uint64_t> last{0};
+  static constexpr auto next = [] { return last.fetch_add(1, std::memory_order_relaxed) + 1; };
+  static thread_local const uint64_t thread_number = next();
+  Task* const task = Task::Current();
+  return task != nullptr ? task->NumberAsCaller(next) : thread_number;
 }
 
 void LogNoResult(const absl::Status& status) {

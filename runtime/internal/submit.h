@@ -53,6 +53,8 @@ auto SubmitCall(ActorCore* actor, Fn fn, Args&&... args) {
   const std::shared_ptr<RuntimeCore> core = actor == nullptr ? nullptr : actor->core();
   if (core == nullptr) return refs;
   auto* const task = new Impl(core.get(), std::move(fn), std::forward<Args>(args)...);
+  // Once it has entered, whoever ends the actor may end the call before it is launched.
+  const TaskPtr kept(task);
   task->SetActor(actor, CallerNumber());
   if (absl::Status status = task->MakeResults(&refs); !status.ok()) [[unlikely]] {
     LogNoResult(status);

@@ -19,6 +19,19 @@ thread_local constinit Task* current_task = nullptr;
 
 }  // namespace
 
+Task::~Task() {
+  if (actor_ == nullptr) return;
+  // The store's part in it first: the runtime may go with its last actor.
+  dependencies_.clear();
+  actor_->Unref();
+}
+
+void Task::SetActor(ActorCore* actor, uint64_t caller) {
+  actor->Ref();
+  actor_ = actor;
+  caller_ = caller;
+}
+
 Task* Task::Current() { return current_task; }
 
 absl::string_view Task::name() const {

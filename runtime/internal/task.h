@@ -100,10 +100,21 @@ class Task : public Runnable {
   absl::string_view name() const;
   RuntimeCore* core() const { return core_; }
   ActorCore* actor() const { return actor_; }
+  // Makes it a call of `actor`, which it keeps. REQUIRES: before it is entered.
+  void SetActor(ActorCore* actor, uint64_t caller);
   // Of an actor's call: who made it, and whether it waits in its caller's line.
   uint64_t caller() const { return caller_; }
   bool deferred() const { return deferred_; }
   void SetDeferred() { deferred_ = true; }
+  // Of one in its caller's line: whether its arguments have values. Guarded by the actor's lock.
+  bool deliverable() const { return deliverable_; }
+  void SetDeliverable() { deliverable_ = true; }
+  // What tells it from all other callers: next(), the first time. REQUIRES: it is Current().
+  template <typename Next>
+  uint64_t NumberAsCaller(const Next& next) {
+    if (number_as_caller_ == 0) number_as_caller_ = next();
+    return number_as_caller_;
+  }
   const AnyRef& dependency(size_t i) const { return dependencies_[i]; }
   size_t dependency_count() const { return dependencies_.size(); }
   // Adds an argument that has to have a value first; its index.
@@ -136,7 +147,7 @@ class Task : public Runnable {
  protected:
   friend class RuntimeCore;
 
-  ~Task() override = default;
+  ~Task() override;
 
   // Resolves the arguments and calls. If that went well, and Claim() says so, stores the results
   // and returns OK; else returns why not, or OK if nobody wants them.
@@ -152,7 +163,7 @@ class Task : public Runnable {
   void BeforeResults();
 
   RuntimeCore* const core_;
-  ActorCore* actor_ = nullptr;       // of an actor's call; one handle's worth of life held
+  ActorCore* actor_ = nullptr;       // of an actor's call; one reference
   std::shared_ptr<void> core_kept_;  // while arguments have callbacks to the task
   std::atomic<uint32_t> refs_{1};    // the first one is given up at the end
   std::atomic<uint32_t> waiting_for_{1};
@@ -164,7 +175,9 @@ class Task : public Runnable {
   uint64_t held_bytes_ = 0;   // as counted at its launch
   int64_t submitted_ns_ = 0;  // 0 unless its times are sampled
   uint64_t caller_ = 0;
+  uint64_t number_as_caller_ = 0;
   bool deferred_ = false;  // constant once it was entered
+  bool deliverable_ = false;
   absl::InlinedVector<AnyRef, 2> dependencies_;
   absl::InlinedVector<const void*, 1> result_keys_;
   std::unique_ptr<TaskDetails> details_;

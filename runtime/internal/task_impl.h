@@ -239,10 +239,6 @@ class TaskImpl final : public Task {
   }
 
   void SetCount(size_t count) requires kMany { result_.count = count; }
-  void SetActor(ActorCore* actor, uint64_t caller) {
-    actor_ = actor;
-    caller_ = caller;
-  }
   uint64_t held_bytes() const { return held_bytes_; }
 
   // Makes the promises. REQUIRES: before Launch.
@@ -344,7 +340,13 @@ class TaskImpl final : public Task {
   absl::Status Deliver(typename Types::Value&& value) {
     if (!Claim()) return absl::OkStatus();
     BeforeResults();
-    if (absl::Status status = result_.Set(std::move(value)); !status.ok()) {
+    absl::Status status;
+    try {
+      status = result_.Set(std::move(value));
+    } catch (...) {
+      status = StatusOfException();  // of a codec, or of the value's move
+    }
+    if (!status.ok()) {
       failed_ = true;
       result_.Fail(FailureOf(name(), status));
     }

@@ -47,6 +47,25 @@ TEST(SeededTest, TheSameSeedIsTheSameRun) {
   EXPECT_TRUE(differs);
 }
 
+TEST(SeededTest, OneFailedArgumentIsEnoughWhileOthersArePending) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    for (const bool failed_before : {false, true}) {
+      SeededRuntime seeded(seed, 2);
+      Runtime* const runtime = seeded.runtime.get();
+      Pending<int> never = runtime->store()->MakePending<int>().value();
+      Pending<int> failing = runtime->store()->MakePending<int>().value();
+      if (failed_before) failing.promise.Fail(absl::NotFoundError("no such thing"));
+      std::vector<ObjectRef<int>> sum = {
+          runtime->Submit([](int x, int y) { return x + y; }, never.ref, failing.ref)};
+      if (!failed_before) failing.promise.Fail(absl::NotFoundError("no such thing"));
+      runtime->Wait(sum, 1, absl::Seconds(1));
+      ASSERT_TRUE(sum[0].ready());
+      EXPECT_TRUE(absl::IsNotFound(sum[0].Get().status()));
+      ASSERT_TRUE(never.promise.Set(1).ok());
+    }
+  }
+}
+
 TEST(SeededTest, RandomGraphsGiveWhatTheirModelSays) {
   const uint64_t seeds = SeedCount(1000);
   for (uint64_t seed = 0; seed < seeds; ++seed) {
