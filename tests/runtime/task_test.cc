@@ -295,10 +295,17 @@ TEST_P(TaskTest, ATaskWithinItsTimeoutIsLeftAlone) {
 
 TEST_P(TaskTest, ACancelledTaskThatHasNotStartedNeverDoes) {
   Gate gate;
+  std::atomic<int> begun{0};
   std::vector<ObjectRef<Done>> blockers;
   for (int i = 0; i < GetParam(); ++i) {
-    blockers.push_back(runtime_->Submit([&gate] { gate.Await(); }));
+    blockers.push_back(runtime_->Submit([&] {
+      ++begun;
+      begun.notify_all();
+      gate.Await();
+    }));
   }
+  // Only then is no worker free.
+  for (int n = begun; n < GetParam(); n = begun) begun.wait(n);
   std::atomic<bool> ran{false};
   auto queued = runtime_->Submit([&ran] {
     ran = true;
