@@ -25,6 +25,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "benchmarks/benchmark_main.h"
 #include "benchmarks/measure.h"
 #include "benchmarks/report.h"
 #include "benchmarks/serialization/scene_generated.h"
@@ -64,13 +65,9 @@ namespace {
 constexpr size_t kKibibyte = 1024;
 constexpr size_t kMebibyte = 1024 * kKibibyte;
 
-struct Options {
-  bool quick = false;
-  std::string only;
-
-  bool Wants(const std::string& name) const { return name.compare(0, only.size(), only) == 0; }
-  RaceOptions race() const { return {.repetitions = quick ? 5 : 9, .slices = quick ? 9 : 15}; }
-};
+RaceOptions RaceOf(const BenchmarkOptions& options) {
+  return {.repetitions = options.quick ? 5 : 9, .slices = options.quick ? 9 : 15};
+}
 
 std::string SizeName(size_t bytes) {
   if (bytes >= kMebibyte) return absl::StrCat(bytes / kMebibyte, "MiB");
@@ -133,8 +130,8 @@ template <typename T, typename Source>
 
 // `value` is of `bytes` bytes that start at `data`.
 template <typename T>
-void MeasureFlat(const Options& options, const std::string& kind, const T& value, const void* data,
-                 size_t bytes, Report* report) {
+void MeasureFlat(const BenchmarkOptions& options, const std::string& kind, const T& value,
+                 const void* data, size_t bytes, Report* report) {
   std::string put = absl::StrCat("put_", kind, "_", SizeName(bytes));
   std::string read = absl::StrCat("read_", kind, "_", SizeName(bytes));
   double goal = bytes >= kMebibyte ? 0.9 : 0;
@@ -144,36 +141,36 @@ void MeasureFlat(const Options& options, const std::string& kind, const T& value
       for (uint64_t i = 0; i < operations; ++i) once();
     };
   };
-  if (options.Wants(put)) {
+  if (options.wanted(put)) {
     Memory ours(bytes + kKibibyte), plain(bytes + kKibibyte);
-    std::vector<Timing> timings = Race(options.race(), {{operations, repeat([&] {
-                                                           EncodeInto<T>(value, &ours);
-                                                           KeepAlive(ours.data());
-                                                         })},
-                                                        {operations, repeat([&] {
-                                                           std::memcpy(plain.data(), data, bytes);
-                                                           KeepAlive(plain.data());
-                                                         })}});
+    std::vector<Timing> timings = Race(RaceOf(options), {{operations, repeat([&] {
+                                                            EncodeInto<T>(value, &ours);
+                                                            KeepAlive(ours.data());
+                                                          })},
+                                                         {operations, repeat([&] {
+                                                            std::memcpy(plain.data(), data, bytes);
+                                                            KeepAlive(plain.data());
+                                                          })}});
     AddRow(put, bytes, timings[0], timings[1], "memcpy", goal, report);
   }
-  if (options.Wants(read)) {
+  if (options.wanted(read)) {
     Memory memory(bytes + kKibibyte);
     EncodeInto<T>(value, &memory);
     absl::Span<const char> payload = memory.first(Codec<T>::EncodedSize(value).value());
     std::vector<Timing> timings =
-        Race(options.race(), {{operations, repeat([&] {
-                                 T copy = Codec<T>::Decode(Codec<T>::MakeView(payload));
-                                 KeepAlive(copy.data());
-                               })},
-                              {operations, repeat([&] {
-                                 T copy = value;
-                                 KeepAlive(copy.data());
-                               })}});
+        Race(RaceOf(options), {{operations, repeat([&] {
+                                  T copy = Codec<T>::Decode(Codec<T>::MakeView(payload));
+                                  KeepAlive(copy.data());
+                                })},
+                               {operations, repeat([&] {
+                                  T copy = value;
+                                  KeepAlive(copy.data());
+                                })}});
     AddRow(read, bytes, timings[0], timings[1], "copy of the value", goal, report);
   }
 }
 
-void MeasureFlat(const Options& options, Report* report) {
+void MeasureFlat(const BenchmarkOptions& options, Report* report) {
   for (size_t bytes :
        {size_t{64}, kKibibyte, 64 * kKibibyte, kMebibyte, 16 * kMebibyte, 64 * kMebibyte}) {
     if (options.quick && bytes > 16 * kMebibyte) continue;
@@ -185,17 +182,17 @@ void MeasureFlat(const Options& options, Report* report) {
 }
 
 // The same by FlatBuffers' builder, which is kept for the next time, and a copy into the store.
-void MeasureBuilder(const Options& options, Report* report) {
+void MeasureBuilder(const BenchmarkOptions& options, Report* report) {
   for (size_t bytes :
        {size_t{64}, kKibibyte, 64 * kKibibyte, kMebibyte, 16 * kMebibyte, 64 * kMebibyte}) {
     std::string name = absl::StrCat("put_vector_", SizeName(bytes), "_vs_builder");
-    if (!options.Wants(name) || (options.quick && bytes > 16 * kMebibyte)) continue;
+    if (!options.wanted(name) || (options.quick && bytes > 16 * kMebibyte)) continue;
     std::vector<double> vector(bytes / sizeof(double), 0.5);
     Memory ours(bytes + kKibibyte), theirs(bytes + kKibibyte);
     flatbuffers::FlatBufferBuilder builder;
     uint64_t operations = OperationsFor(bytes);
     std::vector<Timing> timings =
-        Race(options.race(),
+        Race(RaceOf(options),
              {{operations,
                [&] {
                  for (uint64_t i = 0; i < operations; ++i) {
@@ -245,7 +242,7 @@ flatbuffers::Offset<bench::Scene> BuildScene(const bench::PlainScene& scene,
 
 // Structs with strings and vectors inside: by SPILLWAY_OBJECT, and by the builder as one would by
 // hand.
-void MeasureScenes(const Options& options, Report* report) {
+void MeasureScenes(const BenchmarkOptions& options, Report* report) {
   const std::pair<const char*, bench::PlainScene> kScenes[] = {
       {"100_meshes_of_10", MakeScene(100, 10)}, {"10_meshes_of_1000", MakeScene(10, 1000)}};
   for (const auto& [kind, scene] : kScenes) {
@@ -268,31 +265,31 @@ void MeasureScenes(const Options& options, Report* report) {
         KeepAlive(theirs.data());
       }
     };
-    if (options.Wants(name)) {
+    if (options.wanted(name)) {
       std::vector<Timing> timings =
-          Race(options.race(), {{kOperations, by_codec}, {kOperations, by_hand}});
+          Race(RaceOf(options), {{kOperations, by_codec}, {kOperations, by_hand}});
       AddRow(name, 1, timings[0], timings[1], "FlatBufferBuilder and memcpy", 1, report);
     }
 
     std::string verify = absl::StrCat("verify_struct_", kind);
-    if (options.Wants(verify)) {
+    if (options.wanted(verify)) {
       by_codec();
       by_hand();
       size_t size = builder.GetSize();
       std::vector<Timing> timings = Race(
-          options.race(), {{kOperations,
-                            [&] {
-                              for (uint64_t i = 0; i < kOperations; ++i) {
-                                CHECK(Codec<bench::PlainScene>::Verify(ours.first(bytes)).ok());
-                              }
-                            }},
-                           {kOperations, [&] {
-                              for (uint64_t i = 0; i < kOperations; ++i) {
-                                flatbuffers::Verifier verifier(
-                                    reinterpret_cast<uint8_t*>(theirs.data()), size);
-                                CHECK(verifier.VerifyBuffer<bench::Scene>());
-                              }
-                            }}});
+          RaceOf(options), {{kOperations,
+                             [&] {
+                               for (uint64_t i = 0; i < kOperations; ++i) {
+                                 CHECK(Codec<bench::PlainScene>::Verify(ours.first(bytes)).ok());
+                               }
+                             }},
+                            {kOperations, [&] {
+                               for (uint64_t i = 0; i < kOperations; ++i) {
+                                 flatbuffers::Verifier verifier(
+                                     reinterpret_cast<uint8_t*>(theirs.data()), size);
+                                 CHECK(verifier.VerifyBuffer<bench::Scene>());
+                               }
+                             }}});
       AddRow(verify, 1, timings[0], timings[1], "flatbuffers::Verifier", 0, report);
     }
   }
@@ -300,10 +297,10 @@ void MeasureScenes(const Options& options, Report* report) {
 
 // What a typed view costs beyond one of the raw bytes, in a store.
 template <typename T, typename Touch>
-void MeasureView(const Options& options, const std::string& name,
+void MeasureView(const BenchmarkOptions& options, const std::string& name,
                  const std::function<ObjectRef<T>(ObjectStore&)>& put, Touch touch,
                  Report* report) {
-  if (!options.Wants(name)) return;
+  if (!options.wanted(name)) return;
   StoreOptions store_options;
   store_options.memory_limit_bytes = 256 * kMebibyte;
   std::unique_ptr<ObjectStore> store = ObjectStore::Open(store_options, NewMemoryBackend()).value();
@@ -311,19 +308,19 @@ void MeasureView(const Options& options, const std::string& name,
   std::vector<ObjectRef<T>> refs;
   for (uint64_t i = 0; i < kObjects; ++i) refs.push_back(put(*store));
   std::vector<Timing> timings =
-      Race(options.race(), {{kObjects,
-                             [&] {
-                               for (const ObjectRef<T>& ref : refs) {
-                                 absl::StatusOr<ObjectView<T>> view = ref.Get();
-                                 KeepAlive(touch(**view));
-                               }
-                             }},
-                            {kObjects, [&] {
-                               for (const ObjectRef<T>& ref : refs) {
-                                 absl::StatusOr<RawView> view = ref.any().GetRaw();
-                                 KeepAlive(*view->data());
-                               }
-                             }}});
+      Race(RaceOf(options), {{kObjects,
+                              [&] {
+                                for (const ObjectRef<T>& ref : refs) {
+                                  absl::StatusOr<ObjectView<T>> view = ref.Get();
+                                  KeepAlive(touch(**view));
+                                }
+                              }},
+                             {kObjects, [&] {
+                                for (const ObjectRef<T>& ref : refs) {
+                                  absl::StatusOr<RawView> view = ref.any().GetRaw();
+                                  KeepAlive(*view->data());
+                                }
+                              }}});
   Result result;
   result.name = name;
   result.ours = timings[0].ns;
@@ -336,7 +333,7 @@ void MeasureView(const Options& options, const std::string& name,
   report->Add(result);
 }
 
-void MeasureViews(const Options& options, Report* report) {
+void MeasureViews(const BenchmarkOptions& options, Report* report) {
   MeasureView<bench::Scene>(
       options, "view_table",
       [](ObjectStore& store) {
@@ -362,46 +359,17 @@ void MeasureViews(const Options& options, Report* report) {
       [](const ViewOf<bench::PlainScene>& scene) { return scene.time(); }, report);
 }
 
-bool Parse(const std::string& argument, const std::string& name, std::string* value) {
-  const std::string prefix = "--" + name + "=";
-  if (argument.compare(0, prefix.size(), prefix) != 0) return false;
-  *value = argument.substr(prefix.size());
-  return true;
-}
-
-int Main(int argc, char** argv) {
-  std::string out, commit = "unknown";
-  Options options;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument == "--quick") {
-      options.quick = true;
-    } else if (!Parse(argument, "out", &out) && !Parse(argument, "commit", &commit) &&
-               !Parse(argument, "only", &options.only)) {
-      std::cerr << "unknown argument " << argument
-                << "; known: --out=FILE --commit=REV --quick --only=PREFIX\n";
-      return EXIT_FAILURE;
-    }
-  }
-  Report report("serialization", commit);
-  MeasureViews(options, &report);
-  MeasureFlat(options, &report);
-  MeasureBuilder(options, &report);
-  MeasureScenes(options, &report);
-  report.PrintTable(std::cout);
-  if (out.empty()) return EXIT_SUCCESS;
-  if (const absl::Status status = report.Write(out); !status.ok()) {
-    std::cerr << status << "\n";
-    return EXIT_FAILURE;
-  }
-  return EXIT_SUCCESS;
+void Measure(const BenchmarkOptions& options, Report* report) {
+  MeasureViews(options, report);
+  MeasureFlat(options, report);
+  MeasureBuilder(options, report);
+  MeasureScenes(options, report);
 }
 
 }  // namespace
+
+int Main(int argc, char** argv) { return BenchmarkMain(argc, argv, "serialization", Measure); }
+
 }  // namespace spillway::benchmarks
 
-int main(int argc, char** argv) {
-  google::InitGoogleLogging(argv[0]);
-  FLAGS_logtostderr = true;
-  return spillway::benchmarks::Main(argc, argv);
-}
+int main(int argc, char** argv) { return spillway::benchmarks::Main(argc, argv); }

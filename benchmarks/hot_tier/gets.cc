@@ -114,7 +114,7 @@ Contender WarmPass(uint64_t operations, std::function<void()> pass) {
   return {operations, pass, pass};
 }
 
-void MeasureGetRef(const HotTierOptions& options, Report* report) {
+void MeasureGetRef(const BenchmarkOptions& options, Report* report) {
   Fixture fixture(kObjects);
   std::vector<PaddedCounter> counters(kObjects);
   const std::vector<uint32_t> order = ShuffledOrder(kObjects, 1);
@@ -157,7 +157,7 @@ double NanosPerOperation(int threads, int passes, const std::function<void(int)>
   return Median(all);
 }
 
-void MeasureScaling(const HotTierOptions& options, Report* report) {
+void MeasureScaling(const BenchmarkOptions& options, Report* report) {
   constexpr int kThreads = 2;
   constexpr int kPasses = 200;
   Fixture fixture(kThreads * kObjects);
@@ -192,7 +192,7 @@ void MeasureScaling(const HotTierOptions& options, Report* report) {
 }
 
 // By id: wall time over all threads' gets, for more threads than processors too.
-void MeasureGetId(const HotTierOptions& options, uint32_t objects, const std::string& name,
+void MeasureGetId(const BenchmarkOptions& options, uint32_t objects, const std::string& name,
                   Report* report) {
   Fixture fixture(objects);
   const uint32_t gets = options.quick ? 100'000 : 200'000;  // per thread and repetition
@@ -230,7 +230,7 @@ void MeasureGetId(const HotTierOptions& options, uint32_t objects, const std::st
 
 }  // namespace
 
-void MeasureGets(const HotTierOptions& options, Report* report) {
+void MeasureGets(const BenchmarkOptions& options, Report* report) {
   if (options.wanted("get_ref")) MeasureGetRef(options, report);
   if (options.wanted("get_ref_2threads")) MeasureScaling(options, report);
   if (options.wanted("get_id_10k")) MeasureGetId(options, kObjects, "get_id_10k", report);

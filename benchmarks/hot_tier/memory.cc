@@ -74,7 +74,7 @@ double WorstBytesPerObject(const std::string& directory, const std::string& poli
   return worst;
 }
 
-void MeasureBytesPerObject(const HotTierOptions& options, const std::string& name, uint64_t size,
+void MeasureBytesPerObject(const BenchmarkOptions& options, const std::string& name, uint64_t size,
                            const std::string& policy, double goal_bytes, const std::string& goal,
                            Report* report) {
   const std::vector<double> values = InProcessOfItsOwn([&] {
@@ -96,7 +96,7 @@ void MeasureBytesPerObject(const HotTierOptions& options, const std::string& nam
 
 // Resident memory at its peak during a churn of puts, gets and deletes of 64 B to 64 KiB,
 // log-uniform, in a store that is always full. The kernel keeps the peak, so no moment is missed.
-std::vector<double> Churn(const HotTierOptions& options, uint64_t limit) {
+std::vector<double> Churn(const BenchmarkOptions& options, uint64_t limit) {
   const uint64_t baseline = ResidentBytes();
   const uint64_t operations = options.quick ? 1'000'000 : 10'000'000;
   SpillDirectory spill(options.directory);
@@ -150,7 +150,7 @@ std::vector<double> Churn(const HotTierOptions& options, uint64_t limit) {
   return {static_cast<double>(ResidentBytesPeak()) - static_cast<double>(baseline) - own};
 }
 
-void MeasureRss(const HotTierOptions& options, Report* report) {
+void MeasureRss(const BenchmarkOptions& options, Report* report) {
   constexpr uint64_t kLimit = 256 * kMiB;
   const std::vector<double> values =
       InProcessOfItsOwn([&options] { return Churn(options, kLimit); });
@@ -167,7 +167,7 @@ void MeasureRss(const HotTierOptions& options, Report* report) {
 
 }  // namespace
 
-void MeasureMemory(const HotTierOptions& options, Report* report) {
+void MeasureMemory(const BenchmarkOptions& options, Report* report) {
   const std::string policy = StoreOptions().eviction_policy;
   if (options.wanted("bytes_per_object_64B")) {
     MeasureBytesPerObject(options, "bytes_per_object_64B", 64, policy, 96, "<= 96 B", report);

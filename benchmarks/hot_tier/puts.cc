@@ -42,7 +42,7 @@ class NaiveStore {
 
 // Puts and deletes in steady state: each put takes the place of the oldest of kLive objects, in an
 // order that is not that of memory.
-void MeasureSmallPut(const HotTierOptions& options, const std::string& name, size_t size,
+void MeasureSmallPut(const BenchmarkOptions& options, const std::string& name, size_t size,
                      double goal_ns, Report* report) {
   std::unique_ptr<ObjectStore> store = OpenInMemory(StoreOptions());
   NaiveStore naive;
@@ -105,7 +105,7 @@ class TouchedMemory {
 
 // Puts into a full store whose victims are clean, against a copy of the same bytes into as much
 // memory, walked through from begin to end.
-void MeasureLargePut(const HotTierOptions& options, const std::string& name, size_t size,
+void MeasureLargePut(const BenchmarkOptions& options, const std::string& name, size_t size,
                      Report* report) {
   constexpr uint64_t kLimit = 512 * kMiB;
   StoreOptions store_options;
@@ -154,7 +154,7 @@ void MeasureLargePut(const HotTierOptions& options, const std::string& name, siz
 }
 
 // Create and Seal of 1 MiB, and the end of an older object, without the caller's writing.
-void MeasureCreateSeal(const HotTierOptions& options, Report* report) {
+void MeasureCreateSeal(const BenchmarkOptions& options, Report* report) {
   std::unique_ptr<ObjectStore> store = OpenInMemory(StoreOptions());
   std::vector<ObjectRef<RawBytes>> refs(64);
   size_t at = 0;
@@ -178,7 +178,7 @@ void MeasureCreateSeal(const HotTierOptions& options, Report* report) {
 
 }  // namespace
 
-void MeasurePuts(const HotTierOptions& options, Report* report) {
+void MeasurePuts(const BenchmarkOptions& options, Report* report) {
   if (options.wanted("put_64B")) MeasureSmallPut(options, "put_64B", 64, 300, report);
   if (options.wanted("put_1KiB")) MeasureSmallPut(options, "put_1KiB", kKiB, 400, report);
   if (options.wanted("put_1MiB")) MeasureLargePut(options, "put_1MiB", kMiB, report);

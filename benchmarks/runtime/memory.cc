@@ -72,7 +72,7 @@ struct Moved {
 };
 
 // The store alone: one thread puts all objects, then reads them in the same order.
-Moved TimeStoreAlone(const RuntimeBenchmarkOptions& options, uint64_t objects, uint64_t limit) {
+Moved TimeStoreAlone(const BenchmarkOptions& options, uint64_t objects, uint64_t limit) {
   ScratchDirectory directory(options.directory);
   auto store = OpenOnDisk(directory, limit);
   const int64_t began = NowNanos();
@@ -91,7 +91,7 @@ Moved TimeStoreAlone(const RuntimeBenchmarkOptions& options, uint64_t objects, u
 }
 
 // Map tasks make a part for each reduce task, which reads one part of every map task.
-Moved TimeShuffle(const RuntimeBenchmarkOptions& options, uint64_t objects, uint64_t limit) {
+Moved TimeShuffle(const BenchmarkOptions& options, uint64_t objects, uint64_t limit) {
   uint64_t side = 1;
   while ((side + 1) * (side + 1) <= objects) ++side;
   ScratchDirectory directory(options.directory);
@@ -128,7 +128,7 @@ Moved TimeShuffle(const RuntimeBenchmarkOptions& options, uint64_t objects, uint
 }
 
 // Rounds over data three times the memory: each round reads every part once.
-int64_t TimeRounds(const RuntimeBenchmarkOptions& options, bool aware) {
+int64_t TimeRounds(const BenchmarkOptions& options, bool aware) {
   constexpr uint64_t kLimit = 128 * kMiB;
   const uint64_t parts = 3 * kLimit / kMiB;
   const int rounds = options.quick ? 4 : 10;
@@ -158,7 +158,7 @@ int64_t TimeRounds(const RuntimeBenchmarkOptions& options, bool aware) {
 
 }  // namespace
 
-void MeasureMemoryAwareness(const RuntimeBenchmarkOptions& options, Report* report) {
+void MeasureMemoryAwareness(const BenchmarkOptions& options, Report* report) {
   if (options.wanted("shuffle")) {
     const uint64_t limit = options.quick ? 256 * kMiB : 1 * kGiB;
     const uint64_t objects = (options.quick ? 4 * kGiB : 16 * kGiB) / kMiB;

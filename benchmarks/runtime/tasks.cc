@@ -74,7 +74,7 @@ int64_t TimeTbbTasks(tbb::task_arena* arena, uint32_t count) {
   return NowNanos() - began;
 }
 
-void MeasureNoops(const RuntimeBenchmarkOptions& options, Report* report) {
+void MeasureNoops(const BenchmarkOptions& options, Report* report) {
   constexpr uint32_t kCount = 100'000;
   const int repetitions = options.quick ? 7 : 21;
   auto runtime = StartInMemory(WorkersBesideASubmitter());
@@ -126,7 +126,7 @@ double TimeFan(Runtime* runtime, uint32_t count) {
   return static_cast<double>(NowNanos() - began) / count;
 }
 
-void MeasureGrowth(const RuntimeBenchmarkOptions& options, Report* report, const std::string& name,
+void MeasureGrowth(const BenchmarkOptions& options, Report* report, const std::string& name,
                    double (*time)(Runtime*, uint32_t)) {
   constexpr uint32_t kSmall = 1000, kLarge = 100'000;
   auto runtime = StartInMemory(WorkersBesideASubmitter());
@@ -151,13 +151,13 @@ void MeasureGrowth(const RuntimeBenchmarkOptions& options, Report* report, const
 
 }  // namespace
 
-void MeasureTasks(const RuntimeBenchmarkOptions& options, Report* report) {
+void MeasureTasks(const BenchmarkOptions& options, Report* report) {
   if (options.wanted("noop_tasks_per_second")) MeasureNoops(options, report);
   if (options.wanted("chain_100k")) MeasureGrowth(options, report, "chain_100k", TimeChain);
   if (options.wanted("fan_out_in_100k")) MeasureGrowth(options, report, "fan_out_in_100k", TimeFan);
 }
 
-void MeasureQueue(const RuntimeBenchmarkOptions& options, Report* report) {
+void MeasureQueue(const BenchmarkOptions& options, Report* report) {
   constexpr uint32_t kMillion = 1'000'000, kThousand = 1000;
   if (!options.wanted("queued_1M")) return;
   const std::vector<double> measured = InProcessOfItsOwn([]() -> std::vector<double> {
@@ -232,7 +232,7 @@ class Adder {
 
 }  // namespace
 
-void MeasureActors(const RuntimeBenchmarkOptions& options, Report* report) {
+void MeasureActors(const BenchmarkOptions& options, Report* report) {
   if (!options.wanted("actor_calls_per_second")) return;
   constexpr uint32_t kCount = 100'000;
   auto runtime = StartInMemory(WorkersBesideASubmitter());

@@ -2,32 +2,22 @@
 #ifndef SPILLWAY_BENCHMARKS_SPILL_ROWS_H_
 #define SPILLWAY_BENCHMARKS_SPILL_ROWS_H_
 
-#include <functional>
-#include <string>
-
+#include "benchmarks/benchmark_main.h"
 #include "benchmarks/report.h"
 
 namespace spillway::benchmarks {
 
-struct SpillBenchmarkOptions {
-  bool quick = false;
-  // Under which spill directories are made. Takes up to 2 GiB.
-  std::string directory = "/var/tmp";
-  // Whether to measure the row.
-  std::function<bool(const std::string& name)> wanted;
-};
-
 // spill_4KiB ... spill_16MiB against raw sequential writes, spill_4KiB_cpu ... per GiB.
-void MeasureSpills(const SpillBenchmarkOptions& options, Report* report);
+void MeasureSpills(const BenchmarkOptions& options, Report* report);
 // restore_1MiB_1caller ... against raw sequential reads, restore_4KiB_8callers ... against random
 // ones.
-void MeasureRestores(const SpillBenchmarkOptions& options, Report* report);
+void MeasureRestores(const BenchmarkOptions& options, Report* report);
 // churn_held, churn_write_amplification, churn_drain, write_amplification
-void MeasureChurn(const SpillBenchmarkOptions& options, Report* report);
+void MeasureChurn(const BenchmarkOptions& options, Report* report);
 // durable_puts_1caller, durable_puts_64callers
-void MeasureDurablePuts(const SpillBenchmarkOptions& options, Report* report);
+void MeasureDurablePuts(const BenchmarkOptions& options, Report* report);
 // memory_16MiB_limit, memory_1GiB_limit. REQUIRES: no other threads.
-void MeasureMemory(const SpillBenchmarkOptions& options, Report* report);
+void MeasureMemory(const BenchmarkOptions& options, Report* report);
 
 }  // namespace spillway::benchmarks
 

@@ -40,7 +40,7 @@ struct SpillCase {
   double cpu_goal;  // seconds per GiB; 0 for none
 };
 
-void MeasureSpill(const SpillBenchmarkOptions& options, const SpillCase& spill, RawDisk* raw,
+void MeasureSpill(const BenchmarkOptions& options, const SpillCase& spill, RawDisk* raw,
                   const PayloadPool& pool, const std::string& directory, Report* report) {
   const std::string name = absl::StrCat("spill_", SizeName(spill.object_bytes));
   if (!options.wanted(name) && !options.wanted(name + "_cpu")) return;
@@ -80,7 +80,7 @@ struct RestoreCase {
   double goal;
 };
 
-void MeasureRestore(const SpillBenchmarkOptions& options, const RestoreCase& restore, RawDisk* raw,
+void MeasureRestore(const BenchmarkOptions& options, const RestoreCase& restore, RawDisk* raw,
                     ObjectSet* objects, Report* report) {
   const std::string name =
       absl::StrCat("restore_", SizeName(restore.object_bytes), "_", restore.callers,
@@ -111,7 +111,7 @@ void MeasureRestore(const SpillBenchmarkOptions& options, const RestoreCase& res
 
 }  // namespace
 
-void MeasureSpills(const SpillBenchmarkOptions& options, Report* report) {
+void MeasureSpills(const BenchmarkOptions& options, Report* report) {
   const PayloadPool pool;
   const ScratchDirectory directory(options.directory);
   RawDisk raw(directory.path());
@@ -122,7 +122,7 @@ void MeasureSpills(const SpillBenchmarkOptions& options, Report* report) {
   }
 }
 
-void MeasureRestores(const SpillBenchmarkOptions& options, Report* report) {
+void MeasureRestores(const BenchmarkOptions& options, Report* report) {
   const PayloadPool pool;
   const ScratchDirectory directory(options.directory);
   RawDisk raw(directory.path());

@@ -195,7 +195,7 @@ std::vector<double> MemoryUnderLoad(const std::string& under, uint64_t limit, ui
 
 }  // namespace
 
-void MeasureChurn(const SpillBenchmarkOptions& options, Report* report) {
+void MeasureChurn(const BenchmarkOptions& options, Report* report) {
   if (!options.wanted("churn_held") && !options.wanted("churn_write_amplification") &&
       !options.wanted("churn_drain") && !options.wanted("write_amplification")) {
     return;
@@ -244,7 +244,7 @@ void MeasureChurn(const SpillBenchmarkOptions& options, Report* report) {
   report->Add(row);
 }
 
-void MeasureDurablePuts(const SpillBenchmarkOptions& options, Report* report) {
+void MeasureDurablePuts(const BenchmarkOptions& options, Report* report) {
   const ScratchDirectory directory(options.directory);
   const PayloadPool pool;
   RocksDbBackendOptions backend_options = DefaultBackendOptions(directory.path() + "/spill");
@@ -268,7 +268,7 @@ void MeasureDurablePuts(const SpillBenchmarkOptions& options, Report* report) {
   }
 }
 
-void MeasureMemory(const SpillBenchmarkOptions& options, Report* report) {
+void MeasureMemory(const BenchmarkOptions& options, Report* report) {
   for (const uint64_t limit : {16 * kBenchMiB, 64 * kBenchMiB, kBenchGiB}) {
     Result row;
     row.name = absl::StrCat("memory_", SizeName(limit), "_limit");

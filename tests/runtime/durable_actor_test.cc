@@ -69,7 +69,11 @@ TEST(DurableActorTest, AfterAKillItContinuesFromTheLastCheckpoint) {
   EXPECT_EQ(*counter.Call(&Counter::count).Get().value(), 7);
   // Without a wish to restore it begins anew.
   counter = {};
-  while (runtime->Stats().actors_alive > 0) absl::SleepFor(absl::Milliseconds(1));
+  const absl::Time deadline = absl::Now() + absl::Seconds(30);
+  while (runtime->Stats().actors_alive > 0 && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  ASSERT_EQ(runtime->Stats().actors_alive, 0u);
   ActorOptions anew = Durable();
   anew.restore = false;
   EXPECT_EQ(*runtime->CreateActor<Counter>(anew).Call(&Counter::count).Get().value(), 0);

@@ -65,7 +65,7 @@ def main():
         if not statuses:
             failures.append(f"no test ran in the configuration {config}")
     if arguments.bazel_status != 0 and not failures:
-        failures.append(f"bazel ended with status {arguments.bazel_status}: see above")
+        failures.append(f"bazel or a fuzz target ended with status {arguments.bazel_status}: see above")
 
     print()
     for failure in failures:
